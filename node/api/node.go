@@ -1,0 +1,170 @@
+package api
+
+import (
+	"context"
+	"time"
+
+	"throng/wire"
+)
+
+// Node is what the doors ask of the node. Every method that takes a context may block until the
+// owner of the state has answered, and returns its error when the context ends first. What was
+// asked for is durable when a method returns nil.
+//
+// Refusals are *Error values; any other error is answered with 500 and logged. Byte slices given
+// to a method belong to the node afterwards: the doors neither change nor reuse them. All of them
+// are valid JSON, at most Limits.Depth deep.
+type Node interface {
+	Provisioning
+	Publishing
+	Watching
+	Clients
+}
+
+// Provisioning is what a backend keeps on the node: users, tokens, guilds and members.
+//
+// The methods that take many inputs return one error per input, nil where it was accepted, or a
+// nil slice when all were; the last error is for the call as a whole, and then nothing in it counts
+// as accepted.
+type Provisioning interface {
+	PutUsers(ctx context.Context, users []UserInput) ([]error, error)
+	// PutToken registers a token for a user that exists: UnknownUser, or a conflict when the
+	// token is another user's.
+	PutToken(ctx context.Context, user wire.Snowflake, token string) error
+	RevokeTokens(ctx context.Context, user wire.Snowflake) error
+
+	PutGuild(ctx context.Context, guild wire.Snowflake, doc []byte) error
+	DeleteGuild(ctx context.Context, guild wire.Snowflake) error
+	// PutMembers takes one JSON object per member, as it was given.
+	PutMembers(ctx context.Context, guild wire.Snowflake, lines [][]byte, announce bool) (
+		[]error, error)
+	RemoveMember(ctx context.Context, guild, user wire.Snowflake) error
+}
+
+// Publishing is what a backend sends through the node.
+type Publishing interface {
+	// Publish gives events to a guild in their order. The index is the guild's event index after
+	// the last of them.
+	Publish(ctx context.Context, guild wire.Snowflake, events []EventInput) (
+		index uint64, rejected []error, err error)
+	// PublishUser gives events to all sessions of a user and says how many those were.
+	PublishUser(ctx context.Context, user wire.Snowflake, events []EventInput) (
+		sessions int, rejected []error, err error)
+}
+
+// Watching is what an operator asks and orders.
+type Watching interface {
+	Guild(ctx context.Context, guild wire.Snowflake) (GuildInfo, error)
+	// TopGuilds is the guilds with the most sessions, most first.
+	TopGuilds(ctx context.Context, limit int) ([]GuildInfo, error)
+	Session(ctx context.Context, id string) (SessionInfo, error)
+	SessionsOf(ctx context.Context, user wire.Snowflake) ([]SessionInfo, error)
+	// CloseSession ends a session for good: it cannot be resumed.
+	CloseSession(ctx context.Context, id string) error
+	Info(ctx context.Context) (NodeInfo, error)
+	// Drain starts what SIGTERM starts, and returns at once.
+	Drain()
+	// Ready is nil while the node takes new sessions, else the reason in one sentence.
+	Ready() error
+	// Check is the first invariant over live state that does not hold.
+	Check(ctx context.Context) error
+}
+
+// Clients is what client libraries ask for. `as` is the user that Authenticate returned; the node
+// decides what that user may see and answers UnknownGuild, UnknownChannel, MissingAccess or
+// MissingPermissions.
+type Clients interface {
+	// Authenticate resolves a token, already without its "Bot " prefix: Unauthorized when it is
+	// nobody's.
+	Authenticate(ctx context.Context, token string) (User, error)
+	// StartLimits is what GET gateway/bot tells a bot about its shards and identifies.
+	StartLimits(ctx context.Context, as wire.Snowflake) (StartLimits, error)
+	// GuildDoc and ChannelDoc are the objects as Discord's REST returns them.
+	GuildDoc(ctx context.Context, guild, as wire.Snowflake) ([]byte, error)
+	ChannelDoc(ctx context.Context, channel, as wire.Snowflake) ([]byte, error)
+	// PostMessage publishes MESSAGE_CREATE and returns the message; see MessageInput.Append.
+	PostMessage(ctx context.Context, channel, as wire.Snowflake, m MessageInput) ([]byte, error)
+	Typing(ctx context.Context, channel, as wire.Snowflake) error
+}
+
+// UserInput is a user to create or replace.
+type UserInput struct {
+	ID wire.Snowflake
+	// Doc is the whole user object: what was given, less "token", with "id" set and the fields
+	// that every client library needs filled in.
+	Doc []byte
+	// What the node needs of Doc outside it.
+	Name, GlobalName string
+	Bot              bool
+	Flags            uint64
+	// Token is registered for the user when it is not empty.
+	Token string
+}
+
+// EventInput is one event to publish: a valid event name and d, which is an object for a guild's
+// events and any value for a user's.
+type EventInput struct {
+	Type string
+	Data []byte
+}
+
+// User is who a token belongs to.
+type User struct {
+	ID  wire.Snowflake
+	Bot bool
+	Doc []byte // The user object.
+}
+
+// StartLimits is the part of GET gateway/bot that differs from bot to bot.
+type StartLimits struct {
+	Shards           int
+	Total, Remaining int
+	ResetAfter       time.Duration
+	MaxConcurrency   int
+}
+
+// GuildInfo is what the node knows of a guild.
+type GuildInfo struct {
+	ID           wire.Snowflake `json:"id"`
+	Name         string         `json:"name"`
+	MemberCount  int            `json:"member_count"`
+	SessionCount int            `json:"session_count"`
+	ActiveCount  int            `json:"active_count"`
+	PassiveCount int            `json:"passive_count"`
+	EventIndex   uint64         `json:"event_index"`
+	OwnerNode    string         `json:"owner_node"`
+	// Doc is the guild's object, an optional addition: its fields are answered before the counts.
+	// TopGuilds leaves it nil.
+	Doc []byte `json:"-"`
+}
+
+// SessionInfo is what the node knows of a session.
+type SessionInfo struct {
+	ID          string           `json:"id"`
+	User        wire.Snowflake   `json:"user_id"`
+	State       string           `json:"state"` // "live" or "detached".
+	Loop        int              `json:"loop"`
+	Guilds      []wire.Snowflake `json:"guilds"`
+	Intents     wire.Intents     `json:"intents"`
+	Shard       [2]int           `json:"shard"`
+	Encoding    string           `json:"encoding"`
+	Compression string           `json:"compression"`
+	SeqSent     uint32           `json:"seq_sent"`
+	SeqAcked    uint32           `json:"seq_acknowledged"`
+	LagFrames   int              `json:"lag"`
+	LagBytes    int64            `json:"lag_bytes"`
+	SentBytes   int64            `json:"bytes"`
+	AgeSeconds  float64          `json:"age_seconds"`
+	Remote      string           `json:"remote,omitempty"`
+}
+
+// NodeInfo is what the node says of itself.
+type NodeInfo struct {
+	Node          string           `json:"node"`
+	Version       string           `json:"version"`
+	State         string           `json:"state"` // "starting", "ready" or "draining".
+	UptimeSeconds float64          `json:"uptime_seconds"`
+	Loops         int              `json:"loops"`
+	Limits        map[string]int64 `json:"limits"`
+	Counts        map[string]int64 `json:"counts"`
+}
