@@ -1,0 +1,237 @@
+package store
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"fmt"
+	"maps"
+	"slices"
+	"sync"
+)
+
+// memory is a directory that lives as long as the process.
+type memory struct {
+	// Guarded by mu.
+	mu         sync.RWMutex
+	closed     bool
+	users      map[uint64]*User
+	tokens     map[tokenHash]uint64
+	userTokens map[uint64]map[tokenHash]struct{}
+	guilds     map[uint64]*memoryGuild
+	userGuilds map[uint64]map[uint64]struct{}
+}
+
+type tokenHash = [sha256.Size]byte
+
+type memoryGuild struct {
+	doc     []byte
+	members map[uint64]MemberRecord
+}
+
+// NewMemory returns an empty directory that forgets everything when the process ends.
+func NewMemory() Directory {
+	return &memory{
+		users:      make(map[uint64]*User),
+		tokens:     make(map[tokenHash]uint64),
+		userTokens: make(map[uint64]map[tokenHash]struct{}),
+		guilds:     make(map[uint64]*memoryGuild),
+		userGuilds: make(map[uint64]map[uint64]struct{}),
+	}
+}
+
+func (m *memory) User(id uint64) (*User, error) {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	if m.closed {
+		return nil, ErrClosed
+	}
+	return m.users[id], nil
+}
+
+func (m *memory) TokenUser(token string) (uint64, error) {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	if m.closed {
+		return 0, ErrClosed
+	}
+	return m.tokens[TokenHash(token)], nil
+}
+
+func (m *memory) GuildsOf(user uint64) ([]uint64, error) {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	if m.closed {
+		return nil, ErrClosed
+	}
+	return slices.Sorted(maps.Keys(m.userGuilds[user])), nil
+}
+
+func (m *memory) Guild(id uint64) ([]byte, error) {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	if m.closed {
+		return nil, ErrClosed
+	}
+	g := m.guilds[id]
+	if g == nil {
+		return nil, nil
+	}
+	return bytes.Clone(g.doc), nil
+}
+
+func (m *memory) GuildMembers(id uint64, f func(MemberRecord) error) error {
+	records, err := m.guildMembers(id)
+	if err != nil {
+		return err
+	}
+	for _, record := range records {
+		if err := f(record); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (m *memory) guildMembers(id uint64) ([]MemberRecord, error) {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	if m.closed {
+		return nil, ErrClosed
+	}
+	g := m.guilds[id]
+	if g == nil {
+		return nil, nil
+	}
+	records := make([]MemberRecord, 0, len(g.members))
+	for _, user := range slices.Sorted(maps.Keys(g.members)) {
+		records = append(records, g.members[user])
+	}
+	return records, nil
+}
+
+func (m *memory) EachGuild(f func(id uint64) error) error {
+	m.mu.RLock()
+	closed, ids := m.closed, slices.Sorted(maps.Keys(m.guilds))
+	m.mu.RUnlock()
+	if closed {
+		return ErrClosed
+	}
+	for _, id := range ids {
+		if err := f(id); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (m *memory) Close() error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.closed = true
+	return nil
+}
+
+func (m *memory) Apply(ops []Op) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.closed {
+		return ErrClosed
+	}
+	// Nothing can be taken back from the maps, so all refusals come first.
+	if err := m.check(ops); err != nil {
+		return err
+	}
+	for i := range ops {
+		m.apply(&ops[i])
+	}
+	return nil
+}
+
+// check refuses a batch that apply could not do whole.
+func (m *memory) check(ops []Op) error {
+	known := make(map[uint64]bool) // Guilds that the batch itself has put or deleted so far.
+	for i := range ops {
+		op := &ops[i]
+		if err := op.Validate(); err != nil {
+			return fmt.Errorf("op %d of %d: %w", i+1, len(ops), err)
+		}
+		switch op.Kind {
+		case OpPutGuild:
+			known[op.Guild] = true
+		case OpDeleteGuild:
+			known[op.Guild] = false
+		case OpPutMember:
+			is, mentioned := known[op.Guild]
+			if !mentioned {
+				is = m.guilds[op.Guild] != nil
+			}
+			if !is {
+				return fmt.Errorf("op %d of %d: put member %d of guild %d: %w",
+					i+1, len(ops), op.Member.User, op.Guild, ErrUnknownGuild)
+			}
+		}
+	}
+	return nil
+}
+
+func (m *memory) apply(op *Op) {
+	switch op.Kind {
+	case OpPutUser:
+		m.users[op.UserRecord.ID] = op.UserRecord
+	case OpPutToken:
+		m.putToken(TokenHash(op.Token), op.User)
+	case OpRevokeTokens:
+		for hash := range m.userTokens[op.User] {
+			delete(m.tokens, hash)
+		}
+		delete(m.userTokens, op.User)
+	case OpPutGuild:
+		g := m.guilds[op.Guild]
+		if g == nil {
+			g = &memoryGuild{members: make(map[uint64]MemberRecord)}
+			m.guilds[op.Guild] = g
+		}
+		g.doc = op.Doc
+	case OpDeleteGuild:
+		if g := m.guilds[op.Guild]; g != nil {
+			for user := range g.members {
+				dropFrom(m.userGuilds, user, op.Guild)
+			}
+			delete(m.guilds, op.Guild)
+		}
+	case OpPutMember:
+		m.guilds[op.Guild].members[op.Member.User] = op.Member.Kept()
+		addTo(m.userGuilds, op.Member.User, op.Guild)
+	case OpDeleteMember:
+		if g := m.guilds[op.Guild]; g != nil {
+			delete(g.members, op.User)
+			dropFrom(m.userGuilds, op.User, op.Guild)
+		}
+	}
+}
+
+func (m *memory) putToken(hash tokenHash, user uint64) {
+	if old, ok := m.tokens[hash]; ok {
+		dropFrom(m.userTokens, old, hash)
+	}
+	m.tokens[hash] = user
+	addTo(m.userTokens, user, hash)
+}
+
+// addTo and dropFrom keep an index from a user to a set; a user without any takes no room.
+func addTo[T comparable](index map[uint64]map[T]struct{}, user uint64, item T) {
+	set := index[user]
+	if set == nil {
+		set = make(map[T]struct{})
+		index[user] = set
+	}
+	set[item] = struct{}{}
+}
+
+func dropFrom[T comparable](index map[uint64]map[T]struct{}, user uint64, item T) {
+	set := index[user]
+	delete(set, item)
+	if len(set) == 0 {
+		delete(index, user)
+	}
+}

@@ -1,0 +1,54 @@
+package store
+
+import "github.com/puzpuzpuz/xsync/v3"
+
+// User is what the node knows of one user. It is immutable: a change is a Put of another one.
+type User struct {
+	ID         uint64
+	Flags      uint64
+	Name       string
+	GlobalName string
+	Doc        string // The whole public user object as JSON, id included.
+	Bot        bool
+}
+
+// Users is the table of known users, one per node. Unlike the tables of a guild it may be written
+// by anyone, because a user belongs to many guilds and so to many shards.
+type Users struct {
+	byID *xsync.MapOf[uint64, *User]
+}
+
+// NewUsers returns an empty table.
+func NewUsers() *Users {
+	return &Users{byID: xsync.NewMapOfWithHasher[uint64, *User](hashID)}
+}
+
+// Get returns the user, or nil when unknown. It takes no lock and does not allocate.
+func (u *Users) Get(id uint64) *User {
+	user, _ := u.byID.Load(id)
+	return user
+}
+
+// Put adds the user or replaces the one with its id. The table keeps the pointer.
+func (u *Users) Put(user *User) {
+	u.byID.Store(user.ID, user)
+}
+
+// Len returns the number of users.
+func (u *Users) Len() int {
+	return u.byID.Size()
+}
+
+// hashID mixes an id for the concurrent tables. Snowflakes differ in their high bits (time) and
+// barely in their low ones, and the table takes its bucket from the middle, so all bits must reach
+// all bits: this is the finaliser of MurmurHash3. It is a third of the cost of the table's own
+// hasher, which goes through the runtime's type-generic one.
+func hashID(id, seed uint64) uint64 {
+	h := id ^ seed
+	h ^= h >> 33
+	h *= 0xff51afd7ed558ccd
+	h ^= h >> 33
+	h *= 0xc4ceb9fe1a85ec53
+	h ^= h >> 33
+	return h
+}
