@@ -1,0 +1,70 @@
+package fanout
+
+import "throng/wire"
+
+// Event is one thing to deliver, shared by all loops of the node.
+// It is immutable once published; only the frames inside Dispatch are built later, each at most once.
+type Event struct {
+	Dispatch *wire.Dispatch
+	// Intents lets the event through to a receiver that has any of them; 0 lets it through to all.
+	Intents wire.Intents
+	// Visible says which visibility classes may see the event; nil means every class.
+	Visible Bitset
+	// Self is the user that SelfRule speaks of.
+	Self     wire.Snowflake
+	SelfRule wire.SelfRule
+	// Full lists the users who get the full body though they lack MESSAGE_CONTENT: the author and
+	// the mentioned. Ascending.
+	Full []wire.Snowflake
+	// Also lists the users who get the event although Visible says no: members of a private thread.
+	// Intents still apply to them. Ascending.
+	Also []wire.Snowflake
+}
+
+// Bitset is a set of visibility classes. It is immutable: a set that grows is a new Bitset, so that
+// events in flight keep the one they were published with.
+type Bitset []uint64
+
+// Has reports whether class is in the set. A class beyond the end is not: it was born after the set.
+func (b Bitset) Has(class uint32) bool {
+	word := int(class >> 6)
+	return word < len(b) && b[word]>>(class&63)&1 != 0
+}
+
+// set puts class into the set. REQUIRES: the set has not been given away, and class is within it.
+func (b Bitset) set(class uint32) { b[class>>6] |= 1 << (class & 63) }
+
+// bitsetFor returns an empty set with room for count classes, filled from old as far as that goes.
+func bitsetFor(count int, old Bitset) Bitset {
+	b := make(Bitset, (count+63)/64)
+	copy(b, old)
+	return b
+}
+
+// without returns the classes of b that are not in other.
+func (b Bitset) without(other Bitset) Bitset {
+	left := bitsetFor(len(b)*64, b)
+	for i := range min(len(left), len(other)) {
+		left[i] &^= other[i]
+	}
+	return left
+}
+
+// union returns the classes that are in b or in other.
+func (b Bitset) union(other Bitset) Bitset {
+	both := bitsetFor(max(len(b), len(other))*64, b)
+	for i := range other {
+		both[i] |= other[i]
+	}
+	return both
+}
+
+// empty reports whether no class is in the set.
+func (b Bitset) empty() bool {
+	for _, word := range b {
+		if word != 0 {
+			return false
+		}
+	}
+	return true
+}

@@ -1,0 +1,109 @@
+package fanout
+
+import (
+	"throng/store"
+	"throng/wire"
+)
+
+// Handle names a session on a loop. Gen guards against a slot that has been reused since.
+type Handle struct {
+	Loop uint16
+	Slot uint32
+	Gen  uint32
+}
+
+// Receiver is what a guild must know of a session that listens to it.
+type Receiver struct {
+	Handle
+	User    wire.Snowflake
+	Intents wire.Intents
+	// Variant is the session's encoding; the stripped bit is set when it lacks MESSAGE_CONTENT.
+	Variant        wire.Variant
+	LargeThreshold int
+	SessionID      string // 32 hex digits; voice states carry it.
+	Bot            bool
+}
+
+// MsgKind says what a Msg asks of a loop.
+type MsgKind uint8
+
+const (
+	// MsgPublish delivers Event to the receivers of the guild on the loop.
+	MsgPublish MsgKind = iota
+	// MsgAdmit adds Receiver in Class to the relay, and sends it Dispatches before anything else.
+	MsgAdmit
+	// MsgPrivate sends Dispatches to the session To alone, in its place in the stream.
+	MsgPrivate
+	// MsgReclass moves the session To to Class.
+	MsgReclass
+	// MsgRemap renumbers the classes: a receiver of class c is now of class Map[c].
+	// An event that came before it must be through with its receivers first.
+	MsgRemap
+	// MsgExpel sends Dispatches to the session To and takes it out of the relay.
+	MsgExpel
+	// MsgGone drops the relay and all its receivers: the guild was deleted.
+	MsgGone
+)
+
+var msgKindNames = [...]string{"publish", "admit", "private", "reclass", "remap", "expel", "gone"}
+
+func (k MsgKind) String() string {
+	if int(k) < len(msgKindNames) {
+		return msgKindNames[k]
+	}
+	return "unknown"
+}
+
+// AllLoops addresses a Msg to each loop that has receivers of the guild (Guild.Loops).
+const AllLoops = -1
+
+// Msg is one step for one loop's relay of one guild.
+type Msg struct {
+	Kind       MsgKind
+	Class      uint32 // MsgAdmit, MsgReclass.
+	Loop       int    // A loop's index, or AllLoops.
+	Guild      wire.Snowflake
+	To         Handle           // All but MsgPublish, MsgRemap and MsgGone.
+	Event      *Event           // MsgPublish.
+	Receiver   Receiver         // MsgAdmit.
+	Dispatches []*wire.Dispatch // MsgAdmit, MsgPrivate, MsgExpel; may be empty.
+	Map        []uint32         // MsgRemap.
+}
+
+// Change is everything that follows from one call to a Guild.
+type Change struct {
+	// Msgs go to the loops' inboxes in this order.
+	Msgs []Msg
+	// Ops are to be kept before the caller is told that its request was accepted.
+	Ops []store.Op
+	// Index is the guild's event index after the change.
+	Index uint64
+	// Joined are users who became members: their live sessions, if any, are to Join now.
+	Joined []wire.Snowflake
+	// Left are users whose sessions were expelled by Msgs.
+	Left []wire.Snowflake
+}
+
+// ErrorKind sorts refusals by what the caller can do about them.
+type ErrorKind uint8
+
+const (
+	Invalid   ErrorKind = iota // The request is malformed: 400.
+	NotFound                   // It names something the guild does not have: 404.
+	Forbidden                  // The requester may not do it: 403, or silence on the gateway.
+	Conflict                   // It contradicts the present state: 409.
+)
+
+// Error is a refusal. Nothing has been changed when it is returned.
+type Error struct {
+	Kind   ErrorKind
+	Field  string // Path of the field at fault, as "channels[3].type"; empty when it is none.
+	Reason string // One sentence.
+}
+
+func (e *Error) Error() string {
+	if e.Field == "" {
+		return e.Reason
+	}
+	return e.Field + ": " + e.Reason
+}
