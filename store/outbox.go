@@ -1,0 +1,338 @@
+package store
+
+// None is no slot.
+const None = ^uint32(0)
+
+// Fill writes a sequence number into the hole of a frame that is about to be sent.
+type Fill func(frame []byte, hole int, kind uint8, seq uint32)
+
+// Outbox is what one loop has to send: two journals of frames and, per session slot, the
+// positions of the frames given to that session and not yet acknowledged.
+//
+// What many sessions share goes to one journal, what one session alone gets (READY,
+// GUILD_CREATE, member chunks) to the other, so that one client asking for a million members
+// cannot push the replay history of everyone else out.
+//
+// Order of calls for a session: Open, then any of Push/Send, Collect with Advance after the
+// write, Ack, Rewind; Close ends it and makes handles of it stale. It never blocks, never
+// allocates per delivery, and touches no socket.
+type Outbox struct {
+	// Static after construction.
+	fill       Fill
+	pendingMax uint32
+
+	// Owned by the loop goroutine.
+	shared  Journal
+	private Journal
+	slots   []pending
+	free    []uint32
+	chunks  chunks
+	dirty   []uint32
+	opened  int
+	swept   [2]uint64
+	pushed  uint64
+}
+
+// NewOutbox makes an outbox with half of journalBytes for each journal. A session remembers at
+// most pendingMax frames: beyond that the oldest of those already sent are forgotten, which
+// shortens what a resume can ask for, and a session with that many unsent ones is lost.
+func NewOutbox(journalBytes int, pendingMax int, fill Fill) *Outbox {
+	return &Outbox{
+		fill:       fill,
+		pendingMax: uint32(pendingMax),
+		shared:     NewJournal(journalBytes / 2),
+		private:    NewJournal(journalBytes / 2),
+	}
+}
+
+// Open takes a slot for a new session, whose first frame will be number 1.
+func (o *Outbox) Open() (slot, gen uint32) {
+	if n := len(o.free); n > 0 {
+		slot = o.free[n-1]
+		o.free = o.free[:n-1]
+	} else {
+		slot = uint32(len(o.slots))
+		o.slots = append(o.slots, pending{})
+	}
+	s := &o.slots[slot]
+	*s = pending{gen: s.gen + 1, flags: pendingOpened | s.flags&pendingDirty}
+	o.opened++
+	return slot, s.gen
+}
+
+// Close gives a session's slot back.
+func (o *Outbox) Close(slot uint32) {
+	s := &o.slots[slot]
+	if s.flags&pendingOpened == 0 {
+		panic("store: a slot closed twice")
+	}
+	s.clear(&o.chunks)
+	s.flags &= pendingDirty
+	s.gen++
+	o.free = append(o.free, slot)
+	o.opened--
+}
+
+// Live says whether slot still belongs to the session that was given gen.
+func (o *Outbox) Live(slot, gen uint32) bool {
+	return int(slot) < len(o.slots) && o.slots[slot].gen == gen &&
+		o.slots[slot].flags&pendingOpened != 0
+}
+
+// Share puts a frame for many into the journal. NB: the position is only good until the journal
+// has come round, so it is pushed at once.
+//
+// REQUIRES: len(frame) <= FrameBytesMax().
+func (o *Outbox) Share(frame []byte, hole int, kind uint8) Position {
+	return o.shared.Append(frame, hole, kind)
+}
+
+// FrameBytesMax is the longest frame that Share and Send take.
+func (o *Outbox) FrameBytesMax() int { return o.private.FrameBytesMax() }
+
+// Push gives the frame at p to a session as its next number.
+func (o *Outbox) Push(slot uint32, p Position) {
+	s := &o.slots[slot]
+	if s.flags&pendingLost != 0 {
+		return
+	}
+	if s.seq-s.acked >= o.pendingMax && !s.trim(&o.chunks) {
+		s.clear(&o.chunks)
+		s.flags |= pendingLost
+	} else {
+		s.push(&o.chunks, p)
+		o.pushed++
+	}
+	if s.flags&pendingDirty == 0 {
+		s.flags |= pendingDirty
+		o.dirty = append(o.dirty, slot)
+	}
+}
+
+// Send gives a frame to one session alone. It reports false when the frame is longer than the
+// journal takes; the session then cannot go on.
+func (o *Outbox) Send(slot uint32, frame []byte, hole int, kind uint8) bool {
+	if len(frame) > o.private.FrameBytesMax() {
+		return false
+	}
+	o.Push(slot, o.private.Append(frame, hole, kind)|positionPrivate)
+	return true
+}
+
+// TakeDirty moves the slots that were pushed to since the last call into dst, each once. A slot
+// may have been closed, or closed and opened again, since.
+func (o *Outbox) TakeDirty(dst []uint32) []uint32 {
+	for _, slot := range o.dirty {
+		o.slots[slot].flags &^= pendingDirty
+	}
+	dst = append(dst, o.dirty...)
+	o.dirty = o.dirty[:0]
+	return dst
+}
+
+// HasDirty says whether TakeDirty would give any slot.
+func (o *Outbox) HasDirty() bool { return len(o.dirty) > 0 }
+
+// Collect appends to dst what the session has not been sent, numbers filled in, until dst holds
+// limitBytes or more, or limitBytes is reached within a frame: only whole writes count, see
+// Advance. ok is false when a frame is gone: the session is lost.
+func (o *Outbox) Collect(slot uint32, dst []byte, limitBytes int) (out []byte, ok bool) {
+	s := &o.slots[slot]
+	if s.flags&pendingLost != 0 {
+		return dst, false
+	}
+	at, place, skip := s.cursor, s.cursorAt, int(s.partial)
+	for seq := s.sent; seq != s.seq && len(dst) < limitBytes; {
+		if place == chunkEntries {
+			at, place = o.chunks.get(at).next, 0
+		}
+		p := o.chunks.get(at).at[place]
+		j := o.journal(p)
+		if !j.Has(p) {
+			s.flags |= pendingLost
+			return dst, false
+		}
+		seq++
+		place++
+		frame, hole, kind := j.Frame(p)
+		start := len(dst)
+		dst = append(dst, frame...)
+		o.fill(dst[start:], hole, kind, seq)
+		if skip > 0 {
+			dst = append(dst[:start], dst[start+skip:]...)
+			skip = 0
+		}
+	}
+	return dst, true
+}
+
+// Advance notes that n bytes of what Collect gave are written. It returns how many whole frames
+// that completed.
+func (o *Outbox) Advance(slot uint32, n int) (frames int) {
+	s := &o.slots[slot]
+	left := uint32(n)
+	for left > 0 {
+		if s.cursorAt == chunkEntries {
+			s.cursor, s.cursorAt = o.chunks.get(s.cursor).next, 0
+		}
+		p := o.chunks.get(s.cursor).at[s.cursorAt]
+		rest := o.journal(p).length(p) - s.partial
+		if left < rest {
+			s.partial += left
+			return frames
+		}
+		left -= rest
+		s.partial = 0
+		s.cursorAt++
+		s.sent++
+		frames++
+	}
+	return frames
+}
+
+// Partial says whether the socket is in the middle of a frame: nothing else may be written.
+func (o *Outbox) Partial(slot uint32) bool { return o.slots[slot].partial > 0 }
+
+// Unsent is how many frames wait to be written.
+func (o *Outbox) Unsent(slot uint32) int {
+	s := &o.slots[slot]
+	return int(s.seq - s.sent)
+}
+
+// Seqs gives the last number given, sent and acknowledged.
+func (o *Outbox) Seqs(slot uint32) (seq, sent, acked uint32) {
+	s := &o.slots[slot]
+	return s.seq, s.sent, s.acked
+}
+
+// Lost says whether the session's stream has a gap that nothing can fill any more.
+func (o *Outbox) Lost(slot uint32) bool { return o.slots[slot].flags&pendingLost != 0 }
+
+// Ack notes that the client has seen everything up to seq. Numbers that it cannot have seen, and
+// old ones, change nothing.
+func (o *Outbox) Ack(slot uint32, seq uint32) {
+	s := &o.slots[slot]
+	if s.flags&pendingLost != 0 || seq <= s.acked || seq > s.sent {
+		return
+	}
+	s.ack(&o.chunks, seq)
+}
+
+// Rewind prepares a resume after seq: what came later is unsent again. It reports false when it
+// cannot: the number is older than the last acknowledgement, was never sent, or a frame is gone.
+func (o *Outbox) Rewind(slot uint32, seq uint32) bool {
+	s := &o.slots[slot]
+	if s.flags&pendingLost != 0 || seq < s.acked || seq > s.sent {
+		return false
+	}
+	if seq > s.acked {
+		s.ack(&o.chunks, seq)
+	}
+	s.rewind()
+	if gone := o.lastGone(s); gone > 0 {
+		s.flags |= pendingLost
+		return false
+	}
+	if s.sent != s.seq && s.flags&pendingDirty == 0 {
+		s.flags |= pendingDirty
+		o.dirty = append(o.dirty, slot)
+	}
+	return true
+}
+
+// Lag is how far the oldest unsent frame is behind the journal's head, in bytes, and how far it
+// may be: at the second figure it is gone. Both are 0 when nothing waits.
+func (o *Outbox) Lag(slot uint32) (lagBytes, endBytes int) {
+	s := &o.slots[slot]
+	if s.sent == s.seq || s.flags&pendingLost != 0 {
+		return 0, 0
+	}
+	at, place := s.cursor, s.cursorAt
+	if place == chunkEntries {
+		at, place = o.chunks.get(at).next, 0
+	}
+	p := o.chunks.get(at).at[place]
+	j := o.journal(p)
+	return int(j.distance(p)) * positionUnitBytes, len(j.ring)
+}
+
+func (o *Outbox) journal(p Position) *Journal {
+	if p&positionPrivate != 0 {
+		return &o.private
+	}
+	return &o.shared
+}
+
+// sweepUnits is how far a journal may advance between two sweeps: an eighth of the span in which
+// two positions can be told apart.
+const sweepUnits = positionMask / 8
+
+// Sweep marks sessions lost whose oldest frame is gone, before positions can be mistaken for
+// newer ones. It does nothing until a journal has advanced by 4 GiB since the last time, so it
+// is called on every tick.
+func (o *Outbox) Sweep() {
+	heads := [2]uint64{o.shared.head, o.private.head}
+	if heads[0]-o.swept[0] < sweepUnits && heads[1]-o.swept[1] < sweepUnits {
+		return
+	}
+	o.swept = heads
+	for i := range o.slots {
+		s := &o.slots[i]
+		if s.flags&pendingOpened == 0 || s.flags&pendingLost != 0 {
+			continue
+		}
+		o.sweepSession(s)
+	}
+}
+
+// sweepSession forgets what can no longer be replayed.
+func (o *Outbox) sweepSession(s *pending) {
+	gone := o.lastGone(s)
+	if gone == 0 {
+		return
+	}
+	if gone > s.sent {
+		s.clear(&o.chunks)
+		s.flags |= pendingLost
+		return
+	}
+	s.ack(&o.chunks, gone)
+}
+
+// lastGone is the highest number whose frame the journals no longer have, 0 when all are there.
+// It looks at every position: the two journals advance apart from each other, so an old private
+// frame may stand behind a young shared one.
+func (o *Outbox) lastGone(s *pending) (gone uint32) {
+	at, place := s.first, s.firstAt
+	if at == 0 {
+		return 0
+	}
+	for seq := s.acked + 1; seq-s.acked <= s.seq-s.acked; seq++ {
+		if place == chunkEntries {
+			at, place = o.chunks.get(at).next, 0
+		}
+		if p := o.chunks.get(at).at[place]; !o.journal(p).Has(p) {
+			gone = seq
+		}
+		place++
+	}
+	return gone
+}
+
+// Stats are an outbox's figures for metrics and introspection.
+type Stats struct {
+	JournalBytes int    // written part of both journals
+	Chunks       int    // chunks of positions in use, 64 bytes each
+	Sessions     int    // open slots
+	Pushed       uint64 // frames given to sessions since the start
+}
+
+// Stats reads the outbox's figures.
+func (o *Outbox) Stats() Stats {
+	return Stats{
+		JournalBytes: o.shared.Bytes() + o.private.Bytes(),
+		Chunks:       o.chunks.used,
+		Sessions:     o.opened,
+		Pushed:       o.pushed,
+	}
+}
