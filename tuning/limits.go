@@ -1,0 +1,259 @@
+package tuning
+
+import "time"
+
+// Opening a connection.
+const (
+	// HandshakeTimeout bounds the whole upgrade request, not the pause between two bytes: an idle
+	// timer cannot stop a peer that sends one byte now and then. One retransmission (3 s at worst)
+	// and a slow round trip fit.
+	HandshakeTimeout = 5 * time.Second
+
+	// HandshakeBytesMax is four times what a browser with a full cookie jar sends to a gateway.
+	HandshakeBytesMax = 4096
+
+	// HandshakeHeadersMax is three times what browsers send (about 20 lines).
+	HandshakeHeadersMax = 64
+
+	// IdentifyTimeout is the time from HELLO to IDENTIFY or RESUME. Clients that run many shards
+	// open the socket first and then queue for their identify slot, one per 5 s in discord.js and
+	// discordgo, so a well-behaved client can be silent for several slots: six slots of 5 s.
+	// An unidentified connection costs a slot and no queue, so waiting is cheap.
+	IdentifyTimeout = 30 * time.Second
+
+	// DescriptorReserve are descriptors never given to gateway connections: 3 standard streams,
+	// the store's file, 3 listeners, APIConnectionsMin, 16 duplicates while resumes change loops
+	// and 8 for what the runtime and the host check open: 3+1+3+32+16+8 = 63.
+	DescriptorReserve = 64
+
+	// DescriptorsPerLoop: an epoll descriptor, a wake-up descriptor and the loop's own listener.
+	DescriptorsPerLoop = 3
+
+	// APIConnectionsMin is how many HTTP connections fit in the reserve on the smallest host.
+	APIConnectionsMin = 32
+
+	// APIConnectionsMax is the most that any host gives to HTTP; see Descriptors.
+	APIConnectionsMax = 4096
+)
+
+// What a client may send.
+const (
+	// InboundMessageBytesMax is what user clients send at most (15 KiB). Bots are documented at
+	// 4,096 bytes, but a bulk guild subscription of a user client is larger.
+	InboundMessageBytesMax = 15_360
+
+	// InboundFragmentsMax: 16 pieces of 960 bytes make the largest message. Without a bound a
+	// message of 1-byte fragments costs 15,360 frame parses.
+	InboundFragmentsMax = 16
+
+	// CommandsMax commands in CommandsWindow, heartbeats included, is the protocol's own bound.
+	CommandsMax    = 120
+	CommandsWindow = time.Minute
+
+	// PingsMax WebSocket pings in PingsWindow: each costs a pong. Browsers and proxies send one
+	// per 20 s or so.
+	PingsMax    = 5
+	PingsWindow = time.Second
+
+	// PresencesMax presence updates in PresencesWindow is the protocol's own bound; what is above
+	// it is dropped, since each update fans out to every guild of the user.
+	PresencesMax    = 5
+	PresencesWindow = 20 * time.Second
+
+	// MemberListInterval is the pause between two requests for the whole member list of one guild
+	// by one session: 100,000 members are 100 chunks of about 250 KB.
+	MemberListInterval = 30 * time.Second
+
+	// MemberChunkMax members go in one GUILD_MEMBERS_CHUNK; clients count on exactly this.
+	MemberChunkMax = 1000
+
+	// ShardGuildsMax guilds in one session, the protocol's bound; above it 4011 asks for shards.
+	ShardGuildsMax = 2500
+
+	// JoinsInFlightMax guilds are being joined by one session at any time. A session in 2,500
+	// guilds then puts 64 messages, not 2,500, before everybody else's in the shards' inboxes.
+	JoinsInFlightMax = 64
+)
+
+// Being alive.
+const (
+	// HeartbeatInterval is what HELLO asks for and what Discord sends.
+	HeartbeatInterval = 41_250 * time.Millisecond
+
+	// HeartbeatGrace is added for a round trip on a bad mobile network.
+	HeartbeatGrace = 5 * time.Second
+
+	// DeadAfter is HeartbeatDeadAfter of the default interval: 66.875 s.
+	DeadAfter = HeartbeatInterval*3/2 + HeartbeatGrace
+
+	// TickInterval is the timer wheel's slot. Every deadline of a session is in seconds.
+	TickInterval = 250 * time.Millisecond
+
+	// StallTolerance: a tick later than this means that the node slept (a pause of the machine,
+	// SIGSTOP), and deadlines move by the lateness instead of declaring everybody dead.
+	StallTolerance = time.Second
+
+	// TCPUserTimeout ends a connection whose peer does not acknowledge data: the kernel notices
+	// here long before a heartbeat is missed.
+	TCPUserTimeout = 20 * time.Second
+
+	// LagTimeout is how long a session may have something to read and not read it. It is above
+	// TCPUserTimeout: a peer that is gone is the kernel's to report.
+	LagTimeout = 30 * time.Second
+
+	// ResumeWindow is how long a session outlives its socket: "a few minutes" for the protocol,
+	// and enough for a phone in a tunnel.
+	ResumeWindow = 3 * time.Minute
+)
+
+// Queues and buffers.
+const (
+	// JournalBytes is what one loop keeps of delivered frames, for slow readers and for resumes.
+	// A frame is kept once per loop and encoding, whatever the number of receivers: 64 MiB are
+	// 134,000 frames of 500 bytes, 745 events a second for the whole ResumeWindow.
+	JournalBytes = 64 << 20
+
+	// JournalBytesMin is the smallest -journal: below it a single event may not fit.
+	JournalBytesMin = 1 << 20
+
+	// PendingMax frames are kept for one session, sent but not acknowledged or not yet sent, as
+	// 4-byte journal positions: 16 KiB at worst. Heartbeats acknowledge, so this is 99 events a
+	// second between two heartbeats, or 22 a second for a whole ResumeWindow.
+	PendingMax = 4096
+
+	// LoopInboxMax messages wait for one loop; one publish is one message, whatever the number of
+	// receivers. At about 160 bytes each a full inbox is 10 MiB and several seconds of a storm.
+	LoopInboxMax = 65_536
+
+	// LoopPassMax messages are taken from the inbox before the loop writes to its dirty sessions
+	// and serves its sockets again.
+	LoopPassMax = 1024
+
+	// ShardInboxMax messages wait for one guild shard. When it is full, a publish is answered with
+	// 429 and Retry-After instead of being queued out of sight.
+	ShardInboxMax = 16_384
+
+	// RelayPassMax receivers are served by a relay in one go, then the loop serves its sockets: at
+	// 100 ns each that is 1.5 ms. The original splits its relays at the same 15,000 sessions.
+	RelayPassMax = 15_000
+
+	// FlushBytesMax is the largest single write to a socket. The socket's library keeps what the
+	// kernel does not take, so this is also what it may hold for a reader that stopped.
+	FlushBytesMax = 64 << 10
+
+	// ReadBufferBytes is one buffer per loop, and holds the largest legal message with its header.
+	ReadBufferBytes = 16 << 10
+
+	// WriteBufferBytes is per connection that is backed up, and free otherwise: 10,000 slow
+	// readers are 40 MB.
+	WriteBufferBytes = 4 << 10
+
+	// WorkersPerProc workers scan member tables, beside the loops and shards.
+	WorkersPerProc = 1
+
+	// WorkerQueueMax jobs wait for a worker; above it a member request is answered later.
+	WorkerQueueMax = 1024
+)
+
+// HTTP.
+const (
+	// EventBodyBytesMax is one event; the largest that clients handle well is far smaller.
+	EventBodyBytesMax = 1 << 20
+
+	// GuildBodyBytesMax is a guild without members: 500 channels and 250 roles are about 400 KB,
+	// and 1,000 threads and as many emojis still fit.
+	GuildBodyBytesMax = 8 << 20
+
+	// LineBytesMax is one line of NDJSON; the body itself is streamed and has no bound.
+	LineBytesMax = 1 << 20
+
+	// BatchLinesMax lines are handed to a guild, and written to the store, at once.
+	BatchLinesMax = 1000
+
+	// RejectedLinesMax refused lines are listed in an answer; the rest are only counted.
+	RejectedLinesMax = 1000
+
+	// APIHeaderTimeout and APIIdleTimeout bound what a silent HTTP peer can hold.
+	APIHeaderTimeout = 5 * time.Second
+	APIIdleTimeout   = 2 * time.Minute
+)
+
+// Ending.
+const (
+	// DrainGrace is the time between failing /readyz and the first closed session, so that a load
+	// balancer has noticed before anybody comes back.
+	DrainGrace = 10 * time.Second
+
+	// DrainSpread is the time over which sessions are told to reconnect elsewhere: a million in
+	// 30 s are 33,000 a second, which is what other nodes must take.
+	DrainSpread = 30 * time.Second
+
+	// DrainHard ends the process whatever is left, from the signal on.
+	DrainHard = 60 * time.Second
+
+	// PanicsMax recovered panics in PanicsWindow are taken for bad luck; one more ends the
+	// process, which is better than a node that fails everybody slowly.
+	PanicsMax    = 30
+	PanicsWindow = time.Minute
+)
+
+// Budgets of memory, for the host check and the README.
+const (
+	// SessionBytes is what an idle identified session may cost in user memory.
+	SessionBytes = 1536
+
+	// SocketBytes is what the kernel takes for an idle TCP connection (3.9 KB measured).
+	SocketBytes = 4096
+
+	// BaseBytes is the process without sessions: code, runtime, metrics, empty tables.
+	BaseBytes = 256 << 20
+
+	// MemoryLimitPercent of the control group's limit goes to GOMEMLIMIT: the collector has to work
+	// harder before the kernel kills, and the kernel's socket buffers are outside GOMEMLIMIT.
+	MemoryLimitPercent = 90
+
+	// GCPercent is Go's own default. Sessions hold few pointers, so the mark phase is short.
+	GCPercent = 100
+)
+
+// Relations that must hold whatever figure is changed above.
+const (
+	_ = uint(ReadBufferBytes - InboundMessageBytesMax - 14) // A full message and its header fit.
+	_ = uint(ReadBufferBytes - HandshakeBytesMax)           // So does a full handshake.
+	_ = uint(InboundMessageBytesMax - 4096)                 // The documented size is accepted.
+	_ = uint64(IdentifyTimeout - HandshakeTimeout)          // Later steps get more time.
+	_ = uint64(ResumeWindow - DeadAfter)                    // A late notice can still resume.
+	_ = uint64(HeartbeatInterval - TCPUserTimeout)          // The kernel notices first.
+	_ = uint64(LagTimeout - TCPUserTimeout)                 // A dead peer is not called slow.
+	_ = uint64(HeartbeatGrace - StallTolerance)             // A tolerated stall kills nobody.
+	_ = uint64(StallTolerance - 2*TickInterval)             // One late tick is no stall.
+	_ = uint(CommandsMax - 2*PresencesMax*3)                // Presences leave room for beats.
+	_ = uint(JournalBytes - JournalBytesMin)                // The default is legal.
+	_ = uint(JournalBytes - 2*GuildBodyBytesMax)            // A full guild fits twice.
+	_ = uint(JournalBytesMin - EventBodyBytesMax)           // A full event body fits.
+	_ = uint(GuildBodyBytesMax - LineBytesMax)              // A document is no smaller than a line.
+	_ = uint(LineBytesMax - EventBodyBytesMax)              // An event fits on a line.
+	_ = uint(ShardInboxMax - 64*JoinsInFlightMax)           // 64 arriving sessions do not fill it.
+	_ = uint(LoopInboxMax - ShardInboxMax)                  // A full shard fits in a loop.
+	_ = uint(LoopInboxMax - LoopPassMax)                    // A pass is a part of the inbox.
+	_ = uint(DescriptorReserve - APIConnectionsMin - 31)    // See DescriptorReserve.
+	_ = uint(FlushBytesMax - WriteBufferBytes)              // A write may fill the buffer.
+	_ = uint64(DrainHard - DrainGrace - DrainSpread)        // An orderly drain has time to end.
+	_ = uint(100 - MemoryLimitPercent)                      // A share is no more than the whole.
+)
+
+// HeartbeatDeadAfter is how long a connection may be silent: one and a half intervals, since the
+// first beat comes at a random point of the first, and HeartbeatGrace.
+func HeartbeatDeadAfter(interval time.Duration) time.Duration {
+	return interval*3/2 + HeartbeatGrace
+}
+
+// Descriptors divides a descriptor limit: gateway connections, HTTP connections, and the rest
+// stays free. HTTP gets a 64th, since a client that speaks both keeps one HTTP connection for
+// seconds and one gateway connection for days. A limit too small for the reserve gives 0.
+func Descriptors(limit uint64, loops int) (gateway, http int) {
+	total := int(min(limit, 1<<30))
+	http = min(max(total/64, APIConnectionsMin), APIConnectionsMax)
+	kept := DescriptorReserve + DescriptorsPerLoop*loops + http - APIConnectionsMin
+	return max(total-kept, 0), http
+}

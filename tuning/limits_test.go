@@ -1,0 +1,99 @@
+package tuning
+
+import (
+	"flag"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"os"
+	"strings"
+	"testing"
+)
+
+var update = flag.Bool("update", false, "write README's limits table")
+
+func TestTableNamesEveryLimit(t *testing.T) {
+	file, err := parser.ParseFile(token.NewFileSet(), "limits.go", nil, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var declared []string
+	for _, decl := range file.Decls {
+		if general, ok := decl.(*ast.GenDecl); ok && general.Tok == token.CONST {
+			for _, spec := range general.Specs {
+				for _, name := range spec.(*ast.ValueSpec).Names {
+					if name.Name != "_" {
+						declared = append(declared, name.Name)
+					}
+				}
+			}
+		}
+	}
+	table := Table()
+	if len(table) != len(declared) {
+		t.Errorf("Table has %d rows, limits.go %d constants", len(table), len(declared))
+	}
+	for i := range min(len(table), len(declared)) {
+		if table[i].Name != declared[i] {
+			t.Fatalf("row %d is %s, want %s, the order of limits.go", i, table[i].Name, declared[i])
+		}
+		if table[i].Value == "" || table[i].Unit == "" || table[i].Reason == "" {
+			t.Errorf("row %s is incomplete: %+v", table[i].Name, table[i])
+		}
+	}
+}
+
+// TestREADMELimits holds that README shows the figures in force. After a change of limits.go:
+// go test ./tuning -run README -update
+func TestREADMELimits(t *testing.T) {
+	const name, start, end = "../README.md", "<!-- limits:start -->\n", "<!-- limits:end -->"
+	text, err := os.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	before, rest, okStart := strings.Cut(string(text), start)
+	got, after, okEnd := strings.Cut(rest, end)
+	if !okStart || !okEnd {
+		t.Fatalf("README.md has no %q and %q", start, end)
+	}
+	want := Markdown(Table())
+	if got == want {
+		return
+	}
+	if !*update {
+		t.Fatal("README's limits differ: go test ./tuning -run README -update")
+	}
+	if err := os.WriteFile(name, []byte(before+start+want+end+after), 0o644); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestDescriptorsKeepTheReserve(t *testing.T) {
+	for _, c := range []struct {
+		name          string
+		limit         uint64
+		loops         int
+		gateway, http int
+	}{
+		{"nothing known", 0, 2, 0, 32},
+		{"smaller than the reserve", 60, 2, 0, 32},
+		{"a test's limit", 300, 2, 300 - 64 - 6, 32},
+		{"a shell's limit", 1024, 4, 1024 - 64 - 12, 32},
+		{"a build machine", 20_000, 2, 20_000 - 64 - 6 - (312 - 32), 312},
+		{"a million", 1 << 20, 64, 1<<20 - 64 - 192 - (4096 - 32), 4096},
+		{"no limit at all", 1<<64 - 1, 1, 1<<30 - 64 - 3 - (4096 - 32), 4096},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			gateway, http := Descriptors(c.limit, c.loops)
+			if gateway != c.gateway || http != c.http {
+				t.Errorf("got %d and %d, want %d and %d", gateway, http, c.gateway, c.http)
+			}
+		})
+	}
+}
+
+func TestHeartbeatDeadAfterDefault(t *testing.T) {
+	if got := HeartbeatDeadAfter(HeartbeatInterval); got != DeadAfter {
+		t.Errorf("got %v, want %v", got, DeadAfter)
+	}
+}
