@@ -42,9 +42,9 @@ const (
 	CloseDisallowedIntents    CloseCode = 4014
 )
 
-// CloseReasonBytesMax keeps a close frame inside the 125 bytes of a control frame (RFC 6455 5.5)
+// reasonBytesMax keeps a close frame inside the 125 bytes of a control frame (RFC 6455 5.5)
 // with room for the code.
-const CloseReasonBytesMax = 120
+const reasonBytesMax = 120
 
 // Fatal reports whether client libraries give up for good when the server closes with c, so
 // that a person has to look: a bad token, shard, version or intents.
@@ -77,13 +77,13 @@ func (c CloseCode) String() string {
 // is to say, so that whoever finds the fault decides the code and nobody has to translate.
 type CloseError struct {
 	Code   CloseCode
-	Reason string // One sentence. Invariant: len(Reason) <= CloseReasonBytesMax.
+	Reason string // One sentence. Invariant: len(Reason) <= reasonBytesMax.
 }
 
 // NewCloseError makes a CloseError. A reason that is too long is cut at a rune.
 func NewCloseError(code CloseCode, reason string) *CloseError {
-	if len(reason) > CloseReasonBytesMax {
-		cut := CloseReasonBytesMax
+	if len(reason) > reasonBytesMax {
+		cut := reasonBytesMax
 		for cut > 0 && !utf8.RuneStart(reason[cut]) {
 			cut--
 		}

@@ -49,7 +49,7 @@ func TestCloseCodesSayWhatClientsDo(t *testing.T) {
 func TestCloseReasonFitsAControlFrame(t *testing.T) {
 	for size := range 300 {
 		e := NewCloseError(CloseDecode, strings.Repeat("é", size))
-		if len(e.Reason) > CloseReasonBytesMax || !utf8.ValidString(e.Reason) {
+		if len(e.Reason) > reasonBytesMax || !utf8.ValidString(e.Reason) {
 			t.Fatalf("reason of %d runes: got %d bytes: %q", size, len(e.Reason), e.Reason)
 		}
 	}
