@@ -18,13 +18,16 @@ type Quota struct {
 const unlimitedBytes = 1 << 60
 
 // ReadQuota finds the tightest limit on the way from this process's control group to the root, in
-// version 2, version 1 and the hybrid of both. root is the host's file system.
+// version 2, version 1 and the hybrid of both. root is the host's file system; nil has no limits.
 //
 // Inside a container the path in /proc/self/cgroup may be the host's, while only the container's
 // own group is mounted, at the top. So each level is tried and those that are not there are
 // passed over; the top is always tried.
 func ReadQuota(root fs.FS) Quota {
 	var q Quota
+	if root == nil {
+		return q
+	}
 	for line := range strings.Lines(readText(root, "proc/self/cgroup")) {
 		_, rest, _ := strings.Cut(strings.TrimSpace(line), ":")
 		controllers, group, ok := strings.Cut(rest, ":")

@@ -15,6 +15,9 @@ func hostFiles(files map[string]string) fstest.MapFS {
 }
 
 func TestReadQuota(t *testing.T) {
+	if got := ReadQuota(nil); got != (Quota{}) {
+		t.Errorf("got %+v of no file system, want no limits", got)
+	}
 	for _, c := range []struct {
 		name  string
 		files map[string]string

@@ -75,10 +75,7 @@ func Examine(h Host, connections int) []Finding {
 	if h.Loops == 0 {
 		h.Loops = h.Processors
 	}
-	e := examination{host: h, quota: Quota{}, connections: uint64(max(connections, 1))}
-	if h.Root != nil {
-		e.quota = ReadQuota(h.Root)
-	}
+	e := examination{host: h, quota: ReadQuota(h.Root), connections: uint64(max(connections, 1))}
 	e.descriptors()
 	if h.Root == nil {
 		return e.findings

@@ -1,0 +1,224 @@
+package node
+
+import (
+	"fmt"
+	"net"
+	"net/url"
+	"runtime"
+	"strings"
+	"time"
+
+	"throng/tuning"
+)
+
+// Defaults that are no limits; those are in package tuning.
+const (
+	ListenDefault = ":8080"
+	APIDefault    = ":8081"
+	AdminDefault  = "127.0.0.1:9090"
+	DataDefault   = "./throng-data"
+	AuthDefault   = AuthTokens
+)
+
+// Values of Config.Auth.
+const (
+	AuthTokens = "tokens" // Tokens are provisioned through the admin listener.
+	AuthJWT    = "jwt"    // Tokens are signed by somebody else; "sub" is the user id.
+)
+
+// loopsMax is what the socket library accepts.
+const loopsMax = 256
+
+// Config is what the flags of `throng serve` say, one field per flag. The zero value of a field
+// is its default. For a duration that may be zero, a negative one stands for zero.
+type Config struct {
+	Listen     string // Address of the gateway listener.
+	API        string // Address of the client-facing HTTP listener.
+	Admin      string // Address of the listener for backend and operator.
+	AdminToken string // Bearer token of Admin; required when Admin is not on loopback.
+	PublicURL  string // ws:// or wss:// URL told to clients; "" = from the request's Host.
+
+	Data     string // Folder of the embedded store.
+	InMemory bool   // No store: everything is gone at the end.
+	Demo     bool   // In memory, with a guild and three users to try.
+
+	Auth    string // AuthTokens or AuthJWT.
+	AuthKey string // For AuthJWT: a secret, a path of a PEM public key, or an https:// JWKS.
+
+	Loops               int         // Event loops; 0 = GOMAXPROCS.
+	GCPercent           int         // GOGC; negative = off. Applied by main, reported by the node.
+	MemoryLimit         tuning.Size // GOMEMLIMIT; 0 = none. Applied by main.
+	ReadBuffer          tuning.Size // Bytes per loop.
+	WriteBuffer         tuning.Size // Bytes per connection that is backed up.
+	SocketSendBuffer    tuning.Size // SO_SNDBUF in bytes; 0 = the kernel's.
+	SocketReceiveBuffer tuning.Size // SO_RCVBUF in bytes; 0 = the kernel's.
+	Journal             tuning.Size // Bytes per loop.
+
+	ResumeWindow        time.Duration // Life of a session without a socket; negative = none.
+	HeartbeatInterval   time.Duration // Told to clients in HELLO.
+	MaxConnections      int           // Gateway connections; 0 = what the descriptor limit allows.
+	APIConnections      int           // HTTP connections on API and Admin; derived, no flag.
+	IdentifyConcurrency int           // Identify buckets (max_concurrency); 0 = no limit.
+
+	DrainGrace  time.Duration // Not ready, but nobody is closed; negative = none.
+	DrainSpread time.Duration // Over which sessions are sent away; negative = at once.
+	DrainHard   time.Duration // From the signal to the end, whatever is left.
+
+	Version string // Reported by GET /v1/node.
+}
+
+// withDefaults fills what was left out and checks the whole. The error is one sentence that begins
+// with the flag to change.
+func (c Config) withDefaults() (Config, error) {
+	c.Listen = or(c.Listen, ListenDefault)
+	c.API = or(c.API, APIDefault)
+	c.Admin = or(c.Admin, AdminDefault)
+	c.Data = or(c.Data, DataDefault)
+	c.InMemory = c.InMemory || c.Demo
+	c.Auth = or(c.Auth, AuthDefault)
+	c.Version = or(c.Version, "unknown")
+	c.PublicURL = strings.TrimSuffix(c.PublicURL, "/")
+
+	c.Loops = or(c.Loops, min(runtime.GOMAXPROCS(0), loopsMax))
+	c.GCPercent = or(c.GCPercent, tuning.GCPercent)
+	c.ReadBuffer = or(c.ReadBuffer, tuning.ReadBufferBytes)
+	c.WriteBuffer = or(c.WriteBuffer, tuning.WriteBufferBytes)
+	c.Journal = or(c.Journal, tuning.JournalBytes)
+
+	c.HeartbeatInterval = or(c.HeartbeatInterval, tuning.HeartbeatInterval)
+	c.DrainHard = or(c.DrainHard, tuning.DrainHard)
+	c.ResumeWindow = max(or(c.ResumeWindow, tuning.ResumeWindow), 0)
+	c.DrainGrace = max(or(c.DrainGrace, tuning.DrainGrace), 0)
+	c.DrainSpread = max(or(c.DrainSpread, tuning.DrainSpread), 0)
+
+	for _, check := range []func() error{c.checkDoors, c.checkAuth, c.checkSizes, c.checkTimes} {
+		if err := check(); err != nil {
+			return Config{}, err
+		}
+	}
+	return c.withConnections(tuning.DescriptorLimit())
+}
+
+func or[T comparable](value, whenZero T) T {
+	var zero T
+	if value == zero {
+		return whenZero
+	}
+	return value
+}
+
+// checkDoors looks at the addresses. Whoever reaches the admin listener may publish as anybody and
+// read every token's user, so it is open to others only behind a token.
+func (c *Config) checkDoors() error {
+	for _, door := range []struct{ flag, address string }{
+		{"-listen", c.Listen}, {"-api", c.API}, {"-admin", c.Admin},
+	} {
+		if _, _, err := net.SplitHostPort(door.address); err != nil {
+			return fmt.Errorf("%s: %q is no address such as :8080 or 127.0.0.1:8080",
+				door.flag, door.address)
+		}
+	}
+	if c.AdminToken == "" && !loopback(c.Admin) {
+		return fmt.Errorf("-admin: %q is not a loopback address, so -admin-token must be set",
+			c.Admin)
+	}
+	if c.PublicURL == "" {
+		return nil
+	}
+	u, err := url.Parse(c.PublicURL)
+	if err != nil || u.Host == "" || (u.Scheme != "ws" && u.Scheme != "wss") {
+		return fmt.Errorf("-public-url: %q is no URL such as wss://gateway.example.com", c.PublicURL)
+	}
+	return nil
+}
+
+// loopback reports whether only this host reaches the address. A name other than localhost may
+// resolve to anything later, so it does not count.
+func loopback(address string) bool {
+	host, _, err := net.SplitHostPort(address)
+	if err != nil {
+		return false
+	}
+	ip := net.ParseIP(host)
+	return host == "localhost" || (ip != nil && ip.IsLoopback())
+}
+
+func (c *Config) checkAuth() error {
+	switch {
+	case c.Auth != AuthTokens && c.Auth != AuthJWT:
+		return fmt.Errorf("-auth: %q is neither %s nor %s", c.Auth, AuthTokens, AuthJWT)
+	case c.Auth == AuthJWT && c.AuthKey == "":
+		return fmt.Errorf("-auth-key: must be set for -auth %s", AuthJWT)
+	case c.Auth == AuthTokens && c.AuthKey != "":
+		return fmt.Errorf("-auth-key: is of use only with -auth %s", AuthJWT)
+	}
+	return nil
+}
+
+func (c *Config) checkSizes() error {
+	if c.Loops < 1 || c.Loops > loopsMax {
+		return fmt.Errorf("-loops: %d is not between 1 and %d", c.Loops, loopsMax)
+	}
+	for _, size := range []struct {
+		flag        string
+		value       tuning.Size
+		least, most tuning.Size
+	}{
+		{"-memory-limit", c.MemoryLimit, 0, 1 << 50},
+		{"-read-buffer", c.ReadBuffer, 1 << 10, 16 << 20},
+		{"-write-buffer", c.WriteBuffer, 1 << 10, 16 << 20},
+		{"-socket-send-buffer", c.SocketSendBuffer, 0, 1 << 30},
+		{"-socket-receive-buffer", c.SocketReceiveBuffer, 0, 1 << 30},
+		{"-journal", c.Journal, tuning.JournalBytesMin, 1 << 40},
+	} {
+		if size.value < size.least || size.value > size.most {
+			return fmt.Errorf("%s: %v is not between %v and %v",
+				size.flag, size.value, size.least, size.most)
+		}
+	}
+	return nil
+}
+
+func (c *Config) checkTimes() error {
+	const day = 24 * time.Hour
+	for _, span := range []struct {
+		flag        string
+		value       time.Duration
+		least, most time.Duration
+	}{
+		{"-heartbeat-interval", c.HeartbeatInterval, 10 * time.Millisecond, day},
+		{"-resume-window", c.ResumeWindow, 0, day},
+		{"-drain-grace", c.DrainGrace, 0, day},
+		{"-drain-spread", c.DrainSpread, 0, day},
+		{"-drain-hard", c.DrainHard, time.Millisecond, 3 * day},
+	} {
+		if span.value < span.least || span.value > span.most {
+			return fmt.Errorf("%s: %v is not between %v and %v",
+				span.flag, span.value, span.least, span.most)
+		}
+	}
+	if c.IdentifyConcurrency < 0 {
+		return fmt.Errorf("-identify-concurrency: %d is negative", c.IdentifyConcurrency)
+	}
+	return nil
+}
+
+// withConnections divides the descriptors. Running out of them stops every loop at once, so a
+// number of connections that the limit cannot carry is refused now rather than met later.
+func (c Config) withConnections(descriptors uint64) (Config, error) {
+	most, http := tuning.Descriptors(descriptors, c.Loops)
+	switch {
+	case c.MaxConnections < 0:
+		return Config{}, fmt.Errorf("-max-connections: %d is negative", c.MaxConnections)
+	case most == 0:
+		return Config{}, fmt.Errorf("-max-connections: the descriptor limit of %d leaves none; "+
+			"raise it with ulimit -n", descriptors)
+	case c.MaxConnections > most:
+		return Config{}, fmt.Errorf("-max-connections: the descriptor limit of %d is enough for "+
+			"%d, not for %d; throng doctor tells how to raise it", descriptors, most,
+			c.MaxConnections)
+	}
+	c.MaxConnections = or(c.MaxConnections, most)
+	c.APIConnections = http
+	return c, nil
+}
