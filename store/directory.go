@@ -38,7 +38,7 @@ type Directory interface {
 var (
 	ErrClosed       = errors.New("the store is closed")
 	ErrUnknownGuild = errors.New("the guild is unknown")
-	ErrCorrupt      = errors.New("the record is corrupt")
+	ErrCorrupt      = errors.New("the data is corrupt")
 )
 
 // OpKind says what an Op does and which of its fields count.
