@@ -1,6 +1,7 @@
 package node
 
 import (
+	"cmp"
 	"fmt"
 	"net"
 	"net/url"
@@ -70,26 +71,26 @@ type Config struct {
 // withDefaults fills what was left out and checks the whole. The error is one sentence that begins
 // with the flag to change.
 func (c Config) withDefaults() (Config, error) {
-	c.Listen = or(c.Listen, ListenDefault)
-	c.API = or(c.API, APIDefault)
-	c.Admin = or(c.Admin, AdminDefault)
-	c.Data = or(c.Data, DataDefault)
+	c.Listen = cmp.Or(c.Listen, ListenDefault)
+	c.API = cmp.Or(c.API, APIDefault)
+	c.Admin = cmp.Or(c.Admin, AdminDefault)
+	c.Data = cmp.Or(c.Data, DataDefault)
 	c.InMemory = c.InMemory || c.Demo
-	c.Auth = or(c.Auth, AuthDefault)
-	c.Version = or(c.Version, "unknown")
+	c.Auth = cmp.Or(c.Auth, AuthDefault)
+	c.Version = cmp.Or(c.Version, "unknown")
 	c.PublicURL = strings.TrimSuffix(c.PublicURL, "/")
 
-	c.Loops = or(c.Loops, min(runtime.GOMAXPROCS(0), loopsMax))
-	c.GCPercent = or(c.GCPercent, tuning.GCPercent)
-	c.ReadBuffer = or(c.ReadBuffer, tuning.ReadBufferBytes)
-	c.WriteBuffer = or(c.WriteBuffer, tuning.WriteBufferBytes)
-	c.Journal = or(c.Journal, tuning.JournalBytes)
+	c.Loops = cmp.Or(c.Loops, min(runtime.GOMAXPROCS(0), loopsMax))
+	c.GCPercent = cmp.Or(c.GCPercent, tuning.GCPercent)
+	c.ReadBuffer = cmp.Or(c.ReadBuffer, tuning.ReadBufferBytes)
+	c.WriteBuffer = cmp.Or(c.WriteBuffer, tuning.WriteBufferBytes)
+	c.Journal = cmp.Or(c.Journal, tuning.JournalBytes)
 
-	c.HeartbeatInterval = or(c.HeartbeatInterval, tuning.HeartbeatInterval)
-	c.DrainHard = or(c.DrainHard, tuning.DrainHard)
-	c.ResumeWindow = max(or(c.ResumeWindow, tuning.ResumeWindow), 0)
-	c.DrainGrace = max(or(c.DrainGrace, tuning.DrainGrace), 0)
-	c.DrainSpread = max(or(c.DrainSpread, tuning.DrainSpread), 0)
+	c.HeartbeatInterval = cmp.Or(c.HeartbeatInterval, tuning.HeartbeatInterval)
+	c.DrainHard = cmp.Or(c.DrainHard, tuning.DrainHard)
+	c.ResumeWindow = max(cmp.Or(c.ResumeWindow, tuning.ResumeWindow), 0)
+	c.DrainGrace = max(cmp.Or(c.DrainGrace, tuning.DrainGrace), 0)
+	c.DrainSpread = max(cmp.Or(c.DrainSpread, tuning.DrainSpread), 0)
 
 	for _, check := range []func() error{c.checkDoors, c.checkAuth, c.checkSizes, c.checkTimes} {
 		if err := check(); err != nil {
@@ -97,14 +98,6 @@ func (c Config) withDefaults() (Config, error) {
 		}
 	}
 	return c.withConnections(tuning.DescriptorLimit())
-}
-
-func or[T comparable](value, whenZero T) T {
-	var zero T
-	if value == zero {
-		return whenZero
-	}
-	return value
 }
 
 // checkDoors looks at the addresses. Whoever reaches the admin listener may publish as anybody and
@@ -218,7 +211,7 @@ func (c Config) withConnections(descriptors uint64) (Config, error) {
 			"%d, not for %d; throng doctor tells how to raise it", descriptors, most,
 			c.MaxConnections)
 	}
-	c.MaxConnections = or(c.MaxConnections, most)
+	c.MaxConnections = cmp.Or(c.MaxConnections, most)
 	c.APIConnections = http
 	return c, nil
 }

@@ -52,11 +52,11 @@ func opening() []Limit {
 func inbound() []Limit {
 	return []Limit{
 		count("InboundMessageBytesMax", InboundMessageBytesMax, "bytes",
-			"as user clients send; above it 1009"),
+			"as user clients send; then 4002"),
 		count("InboundFragmentsMax", InboundFragmentsMax, "fragments", "of one message; then 1008"),
 		count("CommandsMax", CommandsMax, "commands", "heartbeats included; then 4008"),
 		span("CommandsWindow", CommandsWindow, "for `CommandsMax`"),
-		count("PingsMax", PingsMax, "pings", "each costs a pong; then 1008"),
+		count("PingsMax", PingsMax, "pings", "each costs a pong; then 4008"),
 		span("PingsWindow", PingsWindow, "for `PingsMax`"),
 		count("PresencesMax", PresencesMax, "updates", "those above it are dropped"),
 		span("PresencesWindow", PresencesWindow, "for `PresencesMax`"),
@@ -72,7 +72,7 @@ func living() []Limit {
 	return []Limit{
 		span("HeartbeatInterval", HeartbeatInterval, "`-heartbeat-interval`"),
 		span("HeartbeatGrace", HeartbeatGrace, "a round trip on a bad network"),
-		span("DeadAfter", DeadAfter, "1.5 intervals and the grace; then 4009"),
+		span("DeadAfter", DeadAfter, "1.5 intervals and the grace; then 4000"),
 		span("TickInterval", TickInterval, "slot of the timer wheel"),
 		span("StallTolerance", StallTolerance, "a later tick moves the deadlines"),
 		span("TCPUserTimeout", TCPUserTimeout, "data that nobody acknowledges"),

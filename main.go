@@ -1,0 +1,372 @@
+// Command throng is a real-time gateway: one process that holds a host full of sessions which
+// speak the Discord Gateway protocol, and delivers a backend's events to those who may see them.
+//
+//	throng [serve] [flags]   run a node
+//	throng doctor            check the host for a wanted number of connections
+//	throng version           print the version
+//
+// This file is wiring only: flags and the THRONG_ environment become a node.Config, signals become
+// a drain, errors become an exit code: 0 after a drain, 1 on an error, 2 on wrong usage. What a
+// node does begins in package node; what its figures mean is in package tuning.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"os/signal"
+	"runtime"
+	"runtime/debug"
+	"strings"
+	"syscall"
+	"text/tabwriter"
+	"time"
+
+	"throng/node"
+	"throng/tuning"
+)
+
+// Exit codes.
+const (
+	exitDone  = 0
+	exitError = 1
+	exitUsage = 2
+)
+
+const summary = `throng holds sessions that speak the Discord Gateway protocol and delivers events to them.
+
+  throng [serve] [flags]   run a node (the default)
+  throng doctor [flags]    check this host for a number of connections
+  throng version           print the version
+
+Sizes are 64K, 256M or 2G, durations 41250ms or 3m. Every flag can also be set in the environment:
+THRONG_ and its name in capitals with _ for -, as in THRONG_ADMIN_TOKEN. A flag wins over it.
+`
+
+func main() {
+	os.Exit(run(os.Args[1:], os.Stdout, os.Stderr))
+}
+
+// run takes the command's name off the arguments. Without one, or with a flag first, it is serve.
+func run(args []string, out, errs io.Writer) int {
+	command := "serve"
+	if len(args) > 0 && !strings.HasPrefix(args[0], "-") {
+		command, args = args[0], args[1:]
+	}
+	switch command {
+	case "serve":
+		return serve(args, out, errs)
+	case "doctor":
+		return doctor(args, out, errs)
+	case "version":
+		fmt.Fprintf(out, "throng %s %s %s/%s\n", version(), runtime.Version(), runtime.GOOS,
+			runtime.GOARCH)
+		return exitDone
+	case "help":
+		return serve([]string{"-h"}, out, errs)
+	}
+	fmt.Fprintf(errs, "throng: %q is none of serve, doctor, version\n", command)
+	return exitUsage
+}
+
+// options are the flags of serve: the node's configuration, and the two that main keeps.
+type options struct {
+	node      node.Config
+	logFormat string
+	logLevel  slog.Level
+}
+
+// group is a heading of `throng serve -h` and the flags under it.
+type group struct {
+	title string
+	flags []string
+}
+
+var groups = []group{
+	{"Doors", []string{"listen", "api", "admin", "admin-token", "public-url"}},
+	{"State and identity", []string{"data", "demo", "auth", "auth-key"}},
+	{"Sessions", []string{"resume-window", "heartbeat-interval", "max-connections",
+		"identify-concurrency"}},
+	{"Resources", []string{"loops", "gc-percent", "memory-limit", "journal", "read-buffer",
+		"write-buffer", "socket-send-buffer", "socket-receive-buffer"}},
+	{"Ending", []string{"drain-grace", "drain-spread", "drain-hard"}},
+	{"Log", []string{"log-format", "log-level"}},
+}
+
+// bind declares the flags of serve. The defaults shown are the ones that node fills in.
+func (o *options) bind(f *flag.FlagSet) {
+	o.bindDoors(f)
+	o.bindResources(f)
+	c := &o.node
+	f.DurationVar(&c.ResumeWindow, "resume-window", tuning.ResumeWindow,
+		"how long a session outlives its socket")
+	f.DurationVar(&c.HeartbeatInterval, "heartbeat-interval", tuning.HeartbeatInterval,
+		"how often clients must say that they live")
+	f.IntVar(&c.MaxConnections, "max-connections", 0,
+		"gateway connections; 0: the descriptor limit less a reserve")
+	f.IntVar(&c.IdentifyConcurrency, "identify-concurrency", 0,
+		"identify buckets, one identify per bucket and 5 s; 0: off")
+
+	f.DurationVar(&c.DrainGrace, "drain-grace", tuning.DrainGrace,
+		"after SIGTERM: not ready, but nobody is sent away yet")
+	f.DurationVar(&c.DrainSpread, "drain-spread", tuning.DrainSpread,
+		"then sessions are told to reconnect elsewhere, evenly over this time")
+	f.DurationVar(&c.DrainHard, "drain-hard", tuning.DrainHard,
+		"the end, counted from SIGTERM, whatever is left")
+
+	o.logFormat = "text"
+	f.StringVar(&o.logFormat, "log-format", o.logFormat, "text or json, on standard error")
+	f.TextVar(&o.logLevel, "log-level", slog.LevelInfo, "debug, info, warn or error")
+}
+
+func (o *options) bindDoors(f *flag.FlagSet) {
+	c := &o.node
+	f.StringVar(&c.Listen, "listen", node.ListenDefault, "`address` of the gateway: WebSocket")
+	f.StringVar(&c.API, "api", node.APIDefault, "`address` of the HTTP that client libraries call")
+	f.StringVar(&c.Admin, "admin", node.AdminDefault,
+		"`address` for backend and operator; beyond loopback only with -admin-token")
+	f.StringVar(&c.AdminToken, "admin-token", "",
+		"bearer `token` of every admin route but /healthz and /readyz")
+	f.StringVar(&c.PublicURL, "public-url", "",
+		"ws:// or wss:// `URL` told to clients; without it the request's Host")
+
+	f.StringVar(&c.Data, "data", node.DataDefault,
+		"`folder` of the embedded store; \"\" keeps everything in memory")
+	f.BoolVar(&c.Demo, "demo", false,
+		"in memory, with a guild and three users; prints tokens and what to try")
+	f.StringVar(&c.Auth, "auth", node.AuthDefault,
+		"tokens (provisioned through -admin) or jwt")
+	f.StringVar(&c.AuthKey, "auth-key", "",
+		"`key` for jwt: HS256 secret, path of a PEM public key, or https:// JWKS")
+}
+
+func (o *options) bindResources(f *flag.FlagSet) {
+	c := &o.node
+	c.ReadBuffer = tuning.ReadBufferBytes
+	c.WriteBuffer = tuning.WriteBufferBytes
+	c.Journal = tuning.JournalBytes
+	f.IntVar(&c.Loops, "loops", 0, "event loops; 0: GOMAXPROCS")
+	f.IntVar(&c.GCPercent, "gc-percent", 0,
+		fmt.Sprintf("GOGC; negative: off; 0: the environment's, or %d", tuning.GCPercent))
+	f.Var(&c.MemoryLimit, "memory-limit", fmt.Sprintf("GOMEMLIMIT, a `size`; "+
+		"0: the environment's, or %d %% of the cgroup's", tuning.MemoryLimitPercent))
+	f.Var(&c.Journal, "journal", "per loop: `size` of the frames kept for sending and resuming")
+	f.Var(&c.ReadBuffer, "read-buffer", "per loop: `size` of one read")
+	f.Var(&c.WriteBuffer, "write-buffer", "per connection that is backed up: a `size`")
+	f.Var(&c.SocketSendBuffer, "socket-send-buffer", "SO_SNDBUF, a `size`; 0: the kernel's")
+	f.Var(&c.SocketReceiveBuffer, "socket-receive-buffer", "SO_RCVBUF, a `size`; 0: the kernel's")
+}
+
+// parse reads flags, then the environment for those that were not given. It returns an exit code
+// and whether to go on.
+func parse(f *flag.FlagSet, args []string, help func(), errs io.Writer) (int, bool) {
+	f.SetOutput(io.Discard)
+	err := f.Parse(args)
+	if errors.Is(err, flag.ErrHelp) {
+		help()
+		return exitDone, false
+	}
+	if err == nil && f.NArg() > 0 {
+		err = fmt.Errorf("%q is no flag", f.Arg(0))
+	}
+	if err == nil {
+		err = overlay(f)
+	}
+	if err != nil {
+		fmt.Fprintf(errs, "throng: %v; throng %s -h lists the flags\n", err, f.Name())
+		return exitUsage, false
+	}
+	return exitDone, true
+}
+
+// overlay sets flags from the environment. A variable that is set to nothing counts: an empty
+// THRONG_DATA means memory, as -data "" does.
+func overlay(f *flag.FlagSet) error {
+	given := map[string]bool{}
+	f.Visit(func(set *flag.Flag) { given[set.Name] = true })
+	var failed error
+	f.VisitAll(func(unset *flag.Flag) {
+		name := "THRONG_" + strings.ToUpper(strings.ReplaceAll(unset.Name, "-", "_"))
+		text, ok := os.LookupEnv(name)
+		if given[unset.Name] || !ok || failed != nil {
+			return
+		}
+		if err := f.Set(unset.Name, text); err != nil {
+			failed = fmt.Errorf("%s (-%s): %q: %w", name, unset.Name, text, err)
+		}
+	})
+	return failed
+}
+
+// help prints the flags by group, in two lines each.
+func help(f *flag.FlagSet, out io.Writer) {
+	fmt.Fprint(out, summary)
+	for _, g := range groups {
+		fmt.Fprintf(out, "\n%s\n", g.title)
+		for _, name := range g.flags {
+			entry := f.Lookup(name)
+			argument, usage := flag.UnquoteUsage(entry)
+			fmt.Fprintf(out, "  -%s\n        %s\n", strings.TrimSpace(name+" "+argument),
+				usage+shownDefault(entry))
+		}
+	}
+}
+
+func shownDefault(entry *flag.Flag) string {
+	switch entry.DefValue {
+	case "", "0", "false":
+		return ""
+	}
+	return " (default " + entry.DefValue + ")"
+}
+
+// settle turns what flags can say into what node.Config means: there a zero is "not said".
+func (o *options) settle() {
+	c := &o.node
+	c.InMemory = c.Data == ""
+	for _, span := range []*time.Duration{&c.ResumeWindow, &c.HeartbeatInterval, &c.DrainGrace,
+		&c.DrainSpread, &c.DrainHard} {
+		if *span == 0 {
+			*span = -1
+		}
+	}
+	c.Version = version()
+}
+
+// serve runs a node until it has drained.
+func serve(args []string, out, errs io.Writer) int {
+	var o options
+	flags := flag.NewFlagSet("serve", flag.ContinueOnError)
+	o.bind(flags)
+	code, ok := parse(flags, args, func() { help(flags, out) }, errs)
+	if !ok {
+		return code
+	}
+	o.settle()
+	log, err := logger(o.logFormat, o.logLevel, errs)
+	if err != nil {
+		return fail(errs, err)
+	}
+	asked := tuning.Runtime{GCPercent: o.node.GCPercent, MemoryLimit: int64(o.node.MemoryLimit)}
+	inForce := asked.Apply(tuning.ReadQuota(tuning.ThisHost().Root))
+	o.node.GCPercent = inForce.GCPercent
+	o.node.MemoryLimit = tuning.Size(inForce.MemoryLimit)
+
+	signals := make(chan os.Signal, 2)
+	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT)
+	n, err := node.New(o.node, log)
+	if err != nil {
+		return fail(errs, err)
+	}
+	return untilDrained(n, signals, log, errs)
+}
+
+// untilDrained runs the node. The first signal begins a drain, the second ends the process now,
+// and a third, should even that hang, is left to the kernel.
+func untilDrained(n *node.Node, signals chan os.Signal, log *slog.Logger, errs io.Writer) int {
+	ctx, drain := context.WithCancel(context.Background())
+	defer drain()
+	result := make(chan error, 1)
+	go func() { result <- n.Run(ctx) }()
+	for draining := false; ; draining = true {
+		select {
+		case err := <-result:
+			if err != nil {
+				return fail(errs, err)
+			}
+			return exitDone
+		case received := <-signals:
+			if draining {
+				signal.Stop(signals)
+				log.Warn("second signal, ending at once", "signal", received.String())
+				n.Abort()
+				return exitError
+			}
+			log.Info("draining; a second signal ends at once", "signal", received.String())
+			drain()
+		}
+	}
+}
+
+func fail(errs io.Writer, err error) int {
+	fmt.Fprintf(errs, "throng: %v\n", err)
+	return exitError
+}
+
+func logger(format string, level slog.Level, errs io.Writer) (*slog.Logger, error) {
+	options := &slog.HandlerOptions{Level: level}
+	switch format {
+	case "text":
+		return slog.New(slog.NewTextHandler(errs, options)), nil
+	case "json":
+		return slog.New(slog.NewJSONHandler(errs, options)), nil
+	}
+	return nil, fmt.Errorf("-log-format: %q is neither text nor json", format)
+}
+
+// doctor prints what the host has, what it should have, and the commands that mend it.
+func doctor(args []string, out, errs io.Writer) int {
+	flags := flag.NewFlagSet("doctor", flag.ContinueOnError)
+	connections := flags.Int("connections", 1_000_000, "wanted number of connections")
+	code, ok := parse(flags, args, func() {
+		flags.SetOutput(out)
+		fmt.Fprintln(out, "throng doctor checks this host and exits with 1 when something blocks.")
+		flags.PrintDefaults()
+	}, errs)
+	if !ok {
+		return code
+	}
+	if *connections < 1 {
+		fmt.Fprintf(errs, "throng: -connections: %d is less than 1\n", *connections)
+		return exitUsage
+	}
+	findings := tuning.Examine(tuning.ThisHost(), *connections)
+	fmt.Fprintf(out, "For %s connections on this host:\n\n", tuning.Grouped(int64(*connections)))
+	table := tabwriter.NewWriter(out, 0, 0, 3, ' ', 0)
+	fmt.Fprintln(table, "\twhat\thave\twant")
+	for _, f := range findings {
+		fmt.Fprintf(table, "%v\t%s\t%s\t%s\n", f.State, f.Name, f.Have, f.Want)
+	}
+	table.Flush()
+	prescribe(out, findings)
+	if tuning.Blocked(findings) {
+		return exitError
+	}
+	return exitDone
+}
+
+// prescribe lists the commands, those for what blocks first.
+func prescribe(out io.Writer, findings []tuning.Finding) {
+	for _, part := range []struct {
+		state tuning.State
+		title string
+	}{
+		{tuning.StateBlocks, "To reach that number:"},
+		{tuning.StateAdvice, "To be better under load:"},
+		{tuning.StateUnknown, "Could not be read; when in doubt:"},
+	} {
+		title := "\n" + part.title + "\n"
+		for _, f := range findings {
+			if f.State == part.state && f.Mend != "" {
+				fmt.Fprintf(out, "%s  %s\n", title, f.Mend)
+				title = ""
+			}
+		}
+	}
+	if !tuning.Blocked(findings) {
+		fmt.Fprintln(out, "\nNothing blocks.")
+	}
+}
+
+// version is the module's, or the commit that the binary was built from.
+func version() string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok || info.Main.Version == "" {
+		return "(devel)"
+	}
+	return info.Main.Version
+}
