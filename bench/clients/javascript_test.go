@@ -1,0 +1,128 @@
+package clients
+
+import (
+	"bufio"
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"testing"
+	"time"
+)
+
+func TestDiscordJS(t *testing.T) {
+	t.Parallel()
+	suite(t, library{dial: dialScript("discordjs.js"), reconnectCode: 4200})
+}
+
+func TestOceanic(t *testing.T) {
+	t.Parallel()
+	suite(t, library{dial: dialScript("oceanic.js"), reconnectCode: closedByTCPOnly})
+}
+
+func TestEris(t *testing.T) {
+	t.Parallel()
+	suite(t, library{dial: dialScript("eris.js"), reconnectCode: 4901,
+		postsNot: "eris speaks HTTP over TLS only"})
+}
+
+// needNode skips the test where there is no JavaScript to run, but never in CI.
+func needNode(t *testing.T) {
+	t.Helper()
+	_, err := exec.LookPath("node")
+	if err == nil {
+		_, err = os.Stat("node_modules/discord.js/package.json")
+	}
+	if err == nil {
+		return
+	}
+	if os.Getenv("CI") != "" {
+		t.Fatalf("CI must try the JavaScript libraries (npm ci in bench/clients): %v", err)
+	}
+	t.Skipf("npm ci in bench/clients to try this: %v", err)
+}
+
+// script is a library in a process of its own.
+type script struct {
+	t     *testing.T
+	stdin io.WriteCloser
+	ended chan struct{}
+	cmd   *exec.Cmd
+	rec   *record
+}
+
+// dialScript returns a dial that runs a script of this folder.
+func dialScript(name string) func(*testing.T, *node, string, *record) client {
+	return func(t *testing.T, n *node, token string, rec *record) client {
+		t.Helper()
+		needNode(t)
+		log := &tail{}
+		log.showOnFailure(t, name)
+		s := &script{t: t, rec: rec, ended: make(chan struct{}), cmd: exec.Command("node", name)}
+		s.cmd.Env = append(os.Environ(), "THRONG_API="+n.api(), "THRONG_TOKEN="+token)
+		s.cmd.Stderr = log
+		stdout, err := s.cmd.StdoutPipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if s.stdin, err = s.cmd.StdinPipe(); err != nil {
+			t.Fatal(err)
+		}
+		if err := s.cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		go s.listen(stdout, log)
+		return s
+	}
+}
+
+// listen turns the script's lines into events.
+func (s *script) listen(stdout io.Reader, log io.Writer) {
+	lines := bufio.NewScanner(stdout)
+	lines.Buffer(nil, 1<<20)
+	for lines.Scan() {
+		var e event
+		if err := json.Unmarshal(lines.Bytes(), &e); err != nil {
+			fmt.Fprintf(log, "not an event: %s\n", lines.Bytes())
+			continue
+		}
+		s.rec.add(e)
+	}
+	_ = s.cmd.Wait()
+	close(s.ended)
+}
+
+func (s *script) ask(t *testing.T, what map[string]string) {
+	t.Helper()
+	if err := json.NewEncoder(s.stdin).Encode(what); err != nil {
+		t.Fatalf("ask the script: %v", err)
+	}
+}
+
+func (s *script) members(t *testing.T, guild string) (ids []string, chunks int) {
+	t.Helper()
+	s.ask(t, map[string]string{"do": "members", "guild": guild})
+	answer := s.rec.wait(t, 1, "members")[0]
+	return answer.IDs, answer.Chunks
+}
+
+func (s *script) post(t *testing.T, channel, content string) {
+	t.Helper()
+	s.ask(t, map[string]string{"do": "post", "channel": channel, "content": content})
+	if answer := s.rec.wait(t, 1, "posted")[0]; answer.Text != content {
+		t.Errorf("post answered %+v", answer)
+	}
+}
+
+// close ends the script's input, which makes it leave.
+func (s *script) close() {
+	s.stdin.Close()
+	select {
+	case <-s.ended:
+	case <-time.After(patience):
+		s.t.Error("the script does not leave")
+		_ = s.cmd.Process.Kill()
+		<-s.ended
+	}
+}
