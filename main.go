@@ -37,7 +37,7 @@ const (
 	exitUsage = 2
 )
 
-const summary = `throng holds sessions that speak the Discord Gateway protocol and delivers events to them.
+const summary = `throng holds sessions that speak the Discord Gateway protocol, and delivers events.
 
   throng [serve] [flags]   run a node (the default)
   throng doctor [flags]    check this host for a number of connections

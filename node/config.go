@@ -120,7 +120,8 @@ func (c *Config) checkDoors() error {
 	}
 	u, err := url.Parse(c.PublicURL)
 	if err != nil || u.Host == "" || (u.Scheme != "ws" && u.Scheme != "wss") {
-		return fmt.Errorf("-public-url: %q is no URL such as wss://gateway.example.com", c.PublicURL)
+		return fmt.Errorf("-public-url: %q is no URL such as wss://gateway.example.com",
+			c.PublicURL)
 	}
 	return nil
 }

@@ -126,7 +126,8 @@ func budgets() []Limit {
 		count("SessionBytes", SessionBytes, "bytes", "budget of an idle session, user memory"),
 		count("SocketBytes", SocketBytes, "bytes", "the kernel's part, idle"),
 		count("BaseBytes", BaseBytes, "bytes", "the process without sessions"),
-		count("MemoryLimitPercent", MemoryLimitPercent, "percent", "`-memory-limit`, of the cgroup's"),
+		count("MemoryLimitPercent", MemoryLimitPercent, "percent",
+			"`-memory-limit`, of the cgroup's"),
 		count("GCPercent", GCPercent, "percent", "`-gc-percent`"),
 	}
 }

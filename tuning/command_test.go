@@ -1,0 +1,114 @@
+package tuning
+
+import (
+	"errors"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+// The command is tested from outside, as an operator meets it; the top level has no room for a
+// test file of its own.
+
+// command builds throng once and returns what runs it.
+func command(t *testing.T) func(env []string, args ...string) (out, errs string, code int) {
+	binary := filepath.Join(t.TempDir(), "throng")
+	if text, err := exec.Command("go", "build", "-o", binary, "throng").CombinedOutput(); err != nil {
+		t.Fatalf("go build: %v\n%s", err, text)
+	}
+	return func(env []string, args ...string) (string, string, int) {
+		var out, errs strings.Builder
+		run := exec.Command(binary, args...)
+		run.Env, run.Stdout, run.Stderr = append(os.Environ(), env...), &out, &errs
+		err := run.Run()
+		var exit *exec.ExitError
+		if err != nil && !errors.As(err, &exit) {
+			t.Fatal(err)
+		}
+		return out.String(), errs.String(), run.ProcessState.ExitCode()
+	}
+}
+
+func TestCommand(t *testing.T) {
+	throng := command(t)
+	for _, c := range []struct {
+		name      string
+		env, args []string
+		code      int
+		out, errs string // What is to be found.
+	}{
+		{"version", nil, []string{"version"}, 0, `^throng \S+ go1\S+ \w+/\w+\n$`, `^$`},
+		{"help", nil, []string{"-h"}, 0, `(?s)throng doctor.*Doors\n  -listen address\n`, `^$`},
+		{"help of serve", nil, []string{"serve", "-h"}, 0, `-heartbeat-interval`, `^$`},
+		{"help of doctor", nil, []string{"doctor", "-h"}, 0, `-connections`, `^$`},
+		{"doctor", nil, []string{"doctor", "-connections", "1"}, 0, `Nothing blocks`, `^$`},
+		{"doctor, too many", nil, []string{"doctor", "-connections", "1000000000"}, 1,
+			`BLOCKS +descriptors.*\n`, `^$`},
+		{"doctor, none", nil, []string{"doctor", "-connections", "0"}, 2, `^$`, `-connections`},
+		{"no such command", nil, []string{"start"}, 2, `^$`, `^throng: "start" [^\n]*\n$`},
+		{"no such flag", nil, []string{"-prot", "1"}, 2, `^$`, `^throng: .*-prot[^\n]*\n$`},
+		{"not a duration", nil, []string{"-drain-hard", "1"}, 2, `^$`, `-drain-hard`},
+		{"a stray word", nil, []string{"-demo", "now"}, 2, `^$`, `"now" is no flag`},
+		{"environment", []string{"THRONG_JOURNAL=lots"}, nil, 2, `^$`, `THRONG_JOURNAL`},
+		{"a flag over the environment", []string{"THRONG_LOOPS=x"},
+			[]string{"-loops", "-1"}, 1, `^$`, `^throng: -loops: [^\n]*\n$`},
+		{"open admin", nil, []string{"-admin", "0.0.0.0:0"}, 1, `^$`, `^throng: -admin: [^\n]*\n$`},
+		{"open admin by environment", []string{"THRONG_ADMIN=:0"}, nil, 1, `^$`,
+			`^throng: -admin: [^\n]*\n$`},
+		{"log format", nil, []string{"-log-format", "xml"}, 1, `^$`, `^throng: -log-format: `},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			out, errs, code := throng(c.env, c.args...)
+			if code != c.code {
+				t.Errorf("exit code %d, want %d", code, c.code)
+			}
+			if !regexp.MustCompile(c.out).MatchString(out) {
+				t.Errorf("stdout is %q, want %q", out, c.out)
+			}
+			if !regexp.MustCompile(c.errs).MatchString(errs) {
+				t.Errorf("stderr is %q, want %q", errs, c.errs)
+			}
+		})
+	}
+	t.Run("README names the flags", func(t *testing.T) {
+		text, err := os.ReadFile("../README.md")
+		if err != nil {
+			t.Fatal(err)
+		}
+		help, _, _ := throng(nil, "-h")
+		flags := regexp.MustCompile(`(?m)^  (-[a-z-]+)`).FindAllStringSubmatch(help, -1)
+		if len(flags) < 20 {
+			t.Errorf("help has %d flags, want all:\n%s", len(flags), help)
+		}
+		for _, flag := range flags {
+			if !strings.Contains(string(text), "`"+flag[1]+"`") {
+				t.Errorf("README's table lacks %s", flag[1])
+			}
+		}
+	})
+}
+
+// TestCIRepeatsREADME: whoever reads README runs what .ci/run runs.
+func TestCIRepeatsREADME(t *testing.T) {
+	readme, err := os.ReadFile("../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	script, err := os.ReadFile("../.ci/run")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, ok := strings.Cut(string(readme), "<!-- test:start -->\n```sh\n")
+	block, _, okEnd := strings.Cut(rest, "```\n<!-- test:end -->")
+	if !ok || !okEnd || strings.TrimSpace(block) == "" {
+		t.Fatal("README has no test command between <!-- test:start --> and <!-- test:end -->")
+	}
+	for line := range strings.Lines(block) {
+		if !strings.Contains("\n"+string(script), "\n"+line) {
+			t.Errorf(".ci/run lacks README's %q on a line of its own", line)
+		}
+	}
+}
