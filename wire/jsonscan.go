@@ -26,7 +26,7 @@ func nextMember(object []byte, i int) (m member, next int, ok bool) {
 	if i-start < 2 {
 		return m, i, false
 	}
-	m.key = object[start+1:i-1]
+	m.key = object[start+1 : i-1]
 	i = skipSpace(object, i)
 	if i >= len(object) || object[i] != ':' {
 		return m, i, false
