@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"reflect"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 
 	"throng/store"
@@ -325,6 +327,54 @@ func TestDirectoryClosedSaysSo(t *testing.T) {
 					t.Errorf("call %d: got %v, want %v", i, err, store.ErrClosed)
 				}
 			}
+		})
+	}
+}
+
+// TestDirectoryReadersAndWriters has readers look on while batches move all members of a guild at
+// once: whoever reads sees all of them with one and the same time.
+func TestDirectoryReadersAndWriters(t *testing.T) {
+	for _, impl := range directories {
+		t.Run(impl.name, func(t *testing.T) {
+			d := impl.open(t)
+			defer d.Close()
+			const members = 2*readChunkCount + 3
+			apply := func(at int64) {
+				ops := []store.Op{putGuild(1, "g")}
+				for user := range uint64(members) {
+					op := putMember(1, user+1)
+					op.Member.JoinedAt = at
+					ops = append(ops, op)
+				}
+				if err := d.Apply(ops); err != nil {
+					t.Error(err)
+				}
+			}
+			apply(0)
+			var done atomic.Bool
+			var readers sync.WaitGroup
+			for range 2 {
+				readers.Go(func() {
+					for !done.Load() {
+						seen := map[int64]int{}
+						err := d.GuildMembers(1, func(m store.MemberRecord) error {
+							seen[m.JoinedAt]++
+							return nil
+						})
+						if err != nil || len(seen) != 1 {
+							t.Errorf("saw %v, %v", seen, err)
+						}
+						if guilds, err := d.GuildsOf(7); err != nil || len(guilds) != 1 {
+							t.Errorf("got guilds %v, %v", guilds, err)
+						}
+					}
+				})
+			}
+			for at := range int64(20) {
+				apply(at)
+			}
+			done.Store(true)
+			readers.Wait()
 		})
 	}
 }
