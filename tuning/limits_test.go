@@ -12,7 +12,8 @@ import (
 
 var update = flag.Bool("update", false, "write README's limits table")
 
-func TestTableNamesEveryLimit(t *testing.T) {
+// constants are the names that limits.go declares, in its order.
+func constants(t *testing.T) []string {
 	file, err := parser.ParseFile(token.NewFileSet(), "limits.go", nil, 0)
 	if err != nil {
 		t.Fatal(err)
@@ -29,7 +30,11 @@ func TestTableNamesEveryLimit(t *testing.T) {
 			}
 		}
 	}
-	table := Table()
+	return declared
+}
+
+func TestTableNamesEveryLimit(t *testing.T) {
+	declared, table := constants(t), Table()
 	if len(table) != len(declared) {
 		t.Errorf("Table has %d rows, limits.go %d constants", len(table), len(declared))
 	}
@@ -39,6 +44,41 @@ func TestTableNamesEveryLimit(t *testing.T) {
 		}
 		if table[i].Value == "" || table[i].Unit == "" || table[i].Reason == "" {
 			t.Errorf("row %s is incomplete: %+v", table[i].Name, table[i])
+		}
+	}
+}
+
+// TestLimitsAreInForce holds that each limit is used by code, since a bound that is only written
+// down is none. What limits.go says of them in other constants does not count.
+func TestLimitsAreInForce(t *testing.T) {
+	used := map[string]bool{
+		"DeadAfter": true, // HeartbeatDeadAfter computes it for any interval.
+	}
+	for _, s := range sources(t) {
+		if s.isTest() || s.name == "tuning/table.go" {
+			continue
+		}
+		for _, decl := range s.file.Decls {
+			if general, ok := decl.(*ast.GenDecl); ok && s.name == "tuning/limits.go" &&
+				general.Tok == token.CONST {
+				continue
+			}
+			ast.Inspect(decl, func(n ast.Node) bool {
+				if name, ok := n.(*ast.Ident); ok && s.part == "tuning" {
+					used[name.Name] = true
+				}
+				if selector, ok := n.(*ast.SelectorExpr); ok {
+					if x, ok := selector.X.(*ast.Ident); ok && x.Name == "tuning" {
+						used[selector.Sel.Name] = true
+					}
+				}
+				return true
+			})
+		}
+	}
+	for _, name := range constants(t) {
+		if !used[name] {
+			t.Errorf("%s is not used: enforce it, or take it out of limits.go and table.go", name)
 		}
 	}
 }
