@@ -97,12 +97,22 @@ func (o *Outbox) Push(slot uint32, p Position) {
 		return
 	}
 	if s.seq-s.acked >= o.pendingMax && !s.trim(&o.chunks) {
-		s.clear(&o.chunks)
-		s.flags |= pendingLost
-	} else {
-		s.push(&o.chunks, p)
-		o.pushed++
+		o.Lose(slot)
+		return
 	}
+	s.push(&o.chunks, p)
+	o.pushed++
+	if s.flags&pendingDirty == 0 {
+		s.flags |= pendingDirty
+		o.dirty = append(o.dirty, slot)
+	}
+}
+
+// Lose marks a session lost: something it should have been given could not be.
+func (o *Outbox) Lose(slot uint32) {
+	s := &o.slots[slot]
+	s.clear(&o.chunks)
+	s.flags |= pendingLost
 	if s.flags&pendingDirty == 0 {
 		s.flags |= pendingDirty
 		o.dirty = append(o.dirty, slot)

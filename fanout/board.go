@@ -1,0 +1,300 @@
+package fanout
+
+import (
+	"fmt"
+
+	"throng/store"
+	"throng/wire"
+)
+
+// Board is all relays of one loop.
+//
+// Steps of one guild are done in the order in which the guild made them. A step that publishes
+// looks at no more than a limit of receivers in one go; what is left of it, and the guild's
+// later steps behind it, go on with the next call of Work, so that one huge guild cannot hold a
+// loop's sockets, or its other guilds, for longer than one pass.
+type Board struct {
+	// Static after construction.
+	out *store.Outbox
+
+	// Owned by the loop goroutine.
+	numbers    map[wire.Snowflake]uint32 // guild -> number of its relay
+	relays     []*relay                  // by number; number 0 is nobody's
+	free       []uint32
+	links      links
+	waiting    []*relay // relays with work left, in turn
+	deliveries uint64
+}
+
+// NewBoard makes a board that writes to out.
+func NewBoard(out *store.Outbox) *Board {
+	return &Board{out: out, numbers: map[wire.Snowflake]uint32{}, relays: []*relay{nil}}
+}
+
+// Private is what a step wants to say to one session alone. The loop encodes it for that session.
+type Private func(to Handle, d []*wire.Dispatch)
+
+// Handle does one step, or lines it up behind the guild's pass under way. It looks at up to
+// limit receivers and returns at how many it did. done is called for Admit and Expel once they
+// are done, after their dispatches.
+func (b *Board) Handle(m *Msg, limit int, private Private, done func(*Msg)) (looked int) {
+	if n, ok := b.numbers[m.Guild]; ok && b.relays[n].waiting {
+		r := b.relays[n]
+		r.queue = append(r.queue, m)
+		return 0
+	}
+	return b.do(m, limit, private, done)
+}
+
+// Work goes on with passes under way, the guild that waited longest first, until limit receivers
+// are looked at. It reports whether work is left.
+func (b *Board) Work(limit int, private Private, done func(*Msg)) (more bool) {
+	for limit > 0 && len(b.waiting) > 0 {
+		r := b.waiting[0]
+		b.waiting = b.waiting[1:]
+		r.waiting = false
+		limit -= max(b.goOn(r, limit), 1)
+		for r.event == nil && len(r.queue) > 0 && limit > 0 {
+			m := r.queue[0]
+			r.queue = r.queue[1:]
+			limit -= max(b.do(m, limit, private, done), 1)
+		}
+		if r.event != nil || len(r.queue) > 0 {
+			b.wait(r)
+		} else {
+			r.queue = nil
+			b.dropEmpty(r)
+		}
+	}
+	if len(b.waiting) == 0 {
+		b.waiting = nil
+	}
+	return len(b.waiting) > 0
+}
+
+// Busy says whether passes are under way.
+func (b *Board) Busy() bool { return len(b.waiting) > 0 }
+
+func (b *Board) do(m *Msg, limit int, private Private, done func(*Msg)) (looked int) {
+	r := b.relay(m)
+	switch m.Kind {
+	case MsgPublish:
+		if r != nil {
+			r.event, r.next = m.Event, 0
+			return b.goOn(r, limit)
+		}
+	case MsgAdmit:
+		b.admit(r, m)
+		private(m.To, m.Dispatches)
+		done(m)
+	case MsgPrivate:
+		private(m.To, m.Dispatches)
+	case MsgReclass:
+		b.reclass(r, m)
+	case MsgRemap:
+		if r != nil {
+			r.remap(m.Map)
+		}
+	case MsgExpel:
+		b.expel(r, m)
+		private(m.To, m.Dispatches)
+		done(m)
+	case MsgGone:
+		b.gone(r)
+	default:
+		panic(fmt.Sprintf("fanout: unknown step %d", m.Kind))
+	}
+	return 1
+}
+
+// relay finds the step's relay; admitting makes it.
+func (b *Board) relay(m *Msg) *relay {
+	if n, ok := b.numbers[m.Guild]; ok {
+		return b.relays[n]
+	}
+	if m.Kind != MsgAdmit || !b.out.Live(m.To.Slot, m.To.Gen) {
+		return nil
+	}
+	r := &relay{guild: m.Guild}
+	var n uint32
+	if k := len(b.free); k > 0 {
+		n = b.free[k-1]
+		b.free = b.free[:k-1]
+		b.relays[n] = r
+	} else {
+		n = uint32(len(b.relays))
+		b.relays = append(b.relays, r)
+	}
+	b.numbers[m.Guild] = n
+	return r
+}
+
+func (b *Board) goOn(r *relay, limit int) (looked int) {
+	if r.event == nil {
+		return 0
+	}
+	looked, given := r.pass(b.out, limit)
+	b.deliveries += uint64(given)
+	if r.next < len(r.slots) {
+		b.wait(r)
+		return looked
+	}
+	r.event = nil
+	if r.left > 0 {
+		b.compact(r)
+	}
+	if !r.waiting && len(r.queue) == 0 {
+		b.dropEmpty(r)
+	}
+	return looked
+}
+
+func (b *Board) wait(r *relay) {
+	if !r.waiting {
+		r.waiting = true
+		b.waiting = append(b.waiting, r)
+	}
+}
+
+func (b *Board) admit(r *relay, m *Msg) {
+	if !b.out.Live(m.To.Slot, m.To.Gen) {
+		return
+	}
+	n := b.numbers[m.Guild]
+	if k := b.links.find(m.To.Slot, n); k != 0 {
+		r.classes[b.links.slab[k].at] = m.Class
+		return
+	}
+	k := b.links.add(m.To.Slot, n)
+	b.links.slab[k].at = r.admit(m.Receiver, m.Class, k)
+}
+
+func (b *Board) reclass(r *relay, m *Msg) {
+	if r == nil || !b.out.Live(m.To.Slot, m.To.Gen) {
+		return
+	}
+	if k := b.links.find(m.To.Slot, b.numbers[m.Guild]); k != 0 {
+		r.classes[b.links.slab[k].at] = m.Class
+	}
+}
+
+func (b *Board) expel(r *relay, m *Msg) {
+	if r == nil || !b.out.Live(m.To.Slot, m.To.Gen) {
+		return
+	}
+	n := b.numbers[m.Guild]
+	k := b.links.find(m.To.Slot, n)
+	if k == 0 {
+		return
+	}
+	at := b.links.slab[k].at
+	b.links.remove(m.To.Slot, n)
+	b.leave(r, at)
+	b.dropEmpty(r)
+}
+
+// Drop takes a session that ends out of all its guilds.
+func (b *Board) Drop(slot uint32) {
+	b.links.takeAll(slot, func(k link) {
+		r := b.relays[k.relay]
+		b.leave(r, k.at)
+		b.dropEmpty(r)
+	})
+}
+
+// leave removes a receiver, or marks it while a pass is under way: moving another into its place
+// could make the pass skip that one.
+func (b *Board) leave(r *relay, at uint32) {
+	if r.event != nil {
+		r.slots[at] = store.None
+		r.left++
+		return
+	}
+	if moved := r.remove(at); moved != 0 {
+		b.links.slab[moved].at = at
+	}
+}
+
+// compact removes the receivers that were marked during the pass that just ended.
+func (b *Board) compact(r *relay) {
+	for at := len(r.slots) - 1; at >= 0 && r.left > 0; at-- {
+		if r.slots[at] != store.None {
+			continue
+		}
+		r.left--
+		if moved := r.remove(uint32(at)); moved != 0 {
+			b.links.slab[moved].at = uint32(at)
+		}
+	}
+}
+
+func (r *relay) remap(to []uint32) {
+	for i, c := range r.classes {
+		if int(c) < len(to) {
+			r.classes[i] = to[c]
+		}
+	}
+}
+
+// gone drops a relay whose guild is no more; its sessions stay.
+func (b *Board) gone(r *relay) {
+	if r == nil {
+		return
+	}
+	n := b.numbers[r.guild]
+	for _, slot := range r.slots {
+		if slot != store.None {
+			b.links.remove(slot, n)
+		}
+	}
+	r.slots = r.slots[:0]
+	b.dropEmpty(r)
+}
+
+// dropEmpty gives the relay's number back when nobody is left and nothing is under way.
+func (b *Board) dropEmpty(r *relay) {
+	if len(r.slots) > 0 || r.event != nil || len(r.queue) > 0 || r.waiting {
+		return
+	}
+	if n, ok := b.numbers[r.guild]; ok && b.relays[n] == r {
+		delete(b.numbers, r.guild)
+		b.relays[n] = nil
+		b.free = append(b.free, n)
+	}
+}
+
+// Guilds calls f with each guild that a session receives.
+func (b *Board) Guilds(slot uint32, f func(guild wire.Snowflake)) {
+	if int(slot) >= len(b.links.head) {
+		return
+	}
+	for n := b.links.head[slot]; n != 0; n = b.links.slab[n].next {
+		f(b.relays[b.links.slab[n].relay].guild)
+	}
+}
+
+// Deliveries is how many frames relays have given to sessions since the start.
+func (b *Board) Deliveries() uint64 { return b.deliveries }
+
+// Relays is how many guilds have a receiver here.
+func (b *Board) Relays() int { return len(b.numbers) }
+
+// Check looks for links and relays that disagree.
+func (b *Board) Check() error {
+	for guild, n := range b.numbers {
+		r := b.relays[n]
+		if r == nil || r.guild != guild {
+			return fmt.Errorf("relay %d is not that of guild %d", n, guild)
+		}
+		for at, slot := range r.slots {
+			if slot == store.None {
+				continue
+			}
+			k := b.links.find(slot, n)
+			if k == 0 || b.links.slab[k].at != uint32(at) || r.links[at] != k {
+				return fmt.Errorf("guild %d: receiver %d and its link disagree", guild, at)
+			}
+		}
+	}
+	return nil
+}

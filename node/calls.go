@@ -1,0 +1,260 @@
+package node
+
+import (
+	"errors"
+
+	"throng/fanout"
+	"throng/store"
+	"throng/wire"
+)
+
+var (
+	errGuildBusy = errors.New("too many requests wait for this guild")
+	errInternal  = errors.New("the request failed inside the node")
+)
+
+// What sessions ask of guilds. None of these has an answer but messages to the session's loop, so
+// a refusal is only counted, except where a session waits to be taken in.
+
+// joinGuild asks to be taken in.
+type joinGuild struct {
+	guild    wire.Snowflake
+	receiver fanout.Receiver
+	presence *wire.PresenceCommand
+}
+
+func (m *joinGuild) id() wire.Snowflake { return m.guild }
+func (m *joinGuild) kind() messageKind  { return kindJoin }
+
+func (m *joinGuild) apply(s *shard, g *fanout.Guild) {
+	if g == nil {
+		m.refuse(s, nil)
+		return
+	}
+	now := s.core.wall()
+	change, err := g.Join(m.receiver, now)
+	if err != nil {
+		m.refuse(s, err)
+		return
+	}
+	s.emit(g, &change)
+	p := wire.PresenceCommand{Status: "online"}
+	if m.presence != nil {
+		p = *m.presence
+	}
+	change = g.SetPresence(m.receiver.Handle, p, now)
+	s.emit(g, &change)
+}
+
+// refuse tells the session that the guild is gone for it, or, when the guild only could not be
+// read, that it is unavailable.
+func (m *joinGuild) refuse(s *shard, err error) {
+	body := append(m.guild.AppendJSON([]byte(`{"id":`)), '}')
+	var refused *fanout.Error
+	if err != nil && !errors.As(err, &refused) {
+		body = append(body[:len(body)-1], `,"unavailable":true}`...)
+	}
+	s.core.loops[m.receiver.Loop].inbox.push(&joinRefused{
+		m.receiver.Handle, m.guild, wire.NewDispatch("GUILD_DELETE", body, nil)})
+}
+
+// leaveGuild says that a session has ended.
+type leaveGuild struct {
+	guild  wire.Snowflake
+	handle fanout.Handle
+	user   wire.Snowflake
+	last   bool // the user has no other session
+}
+
+func (m *leaveGuild) id() wire.Snowflake   { return m.guild }
+func (m *leaveGuild) kind() messageKind    { return kindLeave }
+func (m *leaveGuild) refuse(*shard, error) {}
+
+func (m *leaveGuild) apply(s *shard, g *fanout.Guild) {
+	if g == nil {
+		return
+	}
+	change := g.Leave(m.handle, s.core.wall())
+	s.emit(g, &change)
+}
+
+type setVoice struct {
+	guildCall
+	handle  fanout.Handle
+	command wire.VoiceStateCommand
+}
+
+func (m *setVoice) kind() messageKind        { return kindVoice }
+func (m *setVoice) refuse(s *shard, _ error) { s.core.drop(RefusedCommand) }
+
+func (m *setVoice) apply(s *shard, g *fanout.Guild) {
+	if g == nil {
+		m.refuse(s, nil)
+		return
+	}
+	change := g.SetVoice(m.handle, m.command, s.core.wall())
+	s.emit(g, &change)
+}
+
+type setPresence struct {
+	guildCall
+	handle   fanout.Handle
+	presence wire.PresenceCommand
+}
+
+func (m *setPresence) kind() messageKind        { return kindPresence }
+func (m *setPresence) refuse(s *shard, _ error) { s.core.drop(RefusedCommand) }
+
+func (m *setPresence) apply(s *shard, g *fanout.Guild) {
+	if g == nil {
+		m.refuse(s, nil)
+		return
+	}
+	change := g.SetPresence(m.handle, m.presence, s.core.wall())
+	s.emit(g, &change)
+}
+
+// queryMembers plans the answer to a member request; the loop has it made and sends it.
+type queryMembers struct {
+	guildCall
+	handle  fanout.Handle
+	command wire.MembersCommand
+}
+
+func (m *queryMembers) kind() messageKind        { return kindMembers }
+func (m *queryMembers) refuse(s *shard, _ error) { s.core.drop(RefusedCommand) }
+
+func (m *queryMembers) apply(s *shard, g *fanout.Guild) {
+	if g == nil {
+		m.refuse(s, nil)
+		return
+	}
+	q, err := g.MembersQuery(m.handle, m.command, s.core.wall())
+	if err != nil {
+		m.refuse(s, err)
+		return
+	}
+	s.core.loops[m.handle.Loop].inbox.push(&startStream{&memberStream{to: m.handle, query: q}})
+}
+
+// startStream gives a loop the plan of a member request.
+type startStream struct{ stream *memberStream }
+
+func (m *startStream) kind() messageKind { return kindMembers }
+func (m *startStream) do(l *loop)        { l.streams = append(l.streams, m.stream) }
+
+// askGuild asks for soundboard sounds, or for channel info when fields are named.
+type askGuild struct {
+	guildCall
+	handle  fanout.Handle
+	command wire.ChannelInfoCommand
+}
+
+func (m *askGuild) kind() messageKind        { return kindInfo }
+func (m *askGuild) refuse(s *shard, _ error) { s.core.drop(RefusedCommand) }
+
+func (m *askGuild) apply(s *shard, g *fanout.Guild) {
+	if g == nil {
+		m.refuse(s, nil)
+		return
+	}
+	d := g.Soundboard()
+	if m.command.GuildID != 0 {
+		d = g.ChannelInfo(m.handle, m.command)
+	}
+	s.core.loops[m.handle.Loop].inbox.push(&relayStep{fanout.Msg{
+		Kind: fanout.MsgPrivate, Loop: int(m.handle.Loop), Guild: m.guild, To: m.handle,
+		Dispatches: []*wire.Dispatch{d},
+	}})
+}
+
+// What the doors ask of guilds. Each is answered once, on the reply channel, which has room for
+// the answer: the shard never waits for whoever asked.
+
+// guildWork is a request that makes a change: run gets the guild, or nil, and returns the guild it
+// has acted on with what follows from it. The reply comes when the change is durable.
+type guildWork struct {
+	guildCall
+	what  messageKind
+	run   func(s *shard, g *fanout.Guild, now int64) (*fanout.Guild, fanout.Change, error)
+	reply chan error
+}
+
+func (m *guildWork) kind() messageKind          { return m.what }
+func (m *guildWork) refuse(_ *shard, err error) { m.reply <- err }
+
+func (m *guildWork) apply(s *shard, g *fanout.Guild) {
+	g, change, err := m.run(s, g, s.core.wall())
+	if err != nil {
+		m.reply <- err
+		return
+	}
+	s.settle(g, &change, func(err error) { m.reply <- err })
+}
+
+// guildLook is a request that only reads.
+type guildLook struct {
+	guildCall
+	run   func(g *fanout.Guild, now int64) error
+	reply chan error
+}
+
+func (m *guildLook) kind() messageKind          { return kindInfo }
+func (m *guildLook) refuse(_ *shard, err error) { m.reply <- err }
+
+func (m *guildLook) apply(s *shard, g *fanout.Guild) {
+	m.reply <- m.run(g, s.core.wall())
+}
+
+// eachGuild looks at every guild of a shard, for the operator's views.
+type eachGuild struct {
+	run   func(g *fanout.Guild)
+	reply chan error
+}
+
+func (m *eachGuild) id() wire.Snowflake          { return 0 }
+func (m *eachGuild) kind() messageKind           { return kindInfo }
+func (m *eachGuild) refuse(_ *shard, err error)  { m.reply <- err }
+func (m *eachGuild) apply(*shard, *fanout.Guild) {}
+
+func (s *shard) each(m *eachGuild) {
+	for _, p := range s.guilds {
+		if p.guild != nil {
+			m.run(p.guild)
+		}
+	}
+	m.reply <- nil
+}
+
+// merge puts the changes of several steps of one guild together, in their order.
+func merge(into *fanout.Change, c fanout.Change) {
+	into.Msgs = append(into.Msgs, c.Msgs...)
+	into.Ops = append(into.Ops, c.Ops...)
+	into.Index = c.Index
+	into.Joined = append(into.Joined, c.Joined...)
+	into.Left = append(into.Left, c.Left...)
+}
+
+// lastPuts drops the puts of the guild's document but the last: each holds the whole of it.
+func lastPuts(ops []store.Op) []store.Op {
+	kept := ops[:0]
+	for i, op := range ops {
+		if op.Kind == store.OpPutGuild && laterPut(ops[i+1:]) {
+			continue
+		}
+		kept = append(kept, op)
+	}
+	return kept
+}
+
+func laterPut(ops []store.Op) bool {
+	for i := range ops {
+		switch ops[i].Kind {
+		case store.OpPutGuild:
+			return true
+		case store.OpDeleteGuild:
+			return false
+		}
+	}
+	return false
+}

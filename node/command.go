@@ -1,0 +1,232 @@
+package node
+
+import (
+	"encoding/json"
+
+	"throng/fanout"
+	"throng/wire"
+)
+
+// command acts on one gateway command. It reports whether the socket has moved to another loop.
+func (l *loop) command(k *socket, m wire.Message, rest []byte) (moved bool) {
+	if !l.mayCommand(k) {
+		return false
+	}
+	if k.encoding == wire.EncodingETF && m.Opcode != wire.OpcodeBinary {
+		l.closeSocket(k, BadPayload, "With encoding=etf a command is a binary message.")
+		return false
+	}
+	cmd, scratch, fault := wire.ParseCommand(k.encoding, m.Payload, l.decoded[:0])
+	l.decoded = scratch
+	if fault != nil {
+		l.fail(k, fault)
+		return false
+	}
+	switch cmd.Op {
+	case wire.OpHeartbeat:
+		seq, _ := wire.ParseHeartbeat(cmd.Data)
+		l.beat(k, seq)
+		return false
+	case wire.OpQoSHeartbeat:
+		seq, _ := wire.ParseQoSHeartbeat(cmd.Data)
+		l.beat(k, seq)
+		return false
+	case wire.OpIdentify, wire.OpResume:
+		if k.state != socketHello {
+			l.closeSocket(k, AlreadyIdentified, "The connection is already identified.")
+			return false
+		}
+		if cmd.Op == wire.OpIdentify {
+			l.identify(k, cmd.Data)
+			return false
+		}
+		return l.resume(k, cmd.Data, rest)
+	}
+	if k.state != socketLive {
+		l.closeSocket(k, NotIdentified, "The first command is IDENTIFY or RESUME.")
+		return false
+	}
+	l.sessionCommand(k, cmd)
+	return false
+}
+
+// sessionCommand acts on a command that needs a session.
+func (l *loop) sessionCommand(k *socket, cmd wire.Command) {
+	s := k.session
+	switch cmd.Op {
+	case wire.OpPresenceUpdate:
+		l.presence(k, s, cmd.Data)
+	case wire.OpVoiceStateUpdate:
+		v, fault := wire.ParseVoiceState(cmd.Data)
+		if fault != nil {
+			l.fail(k, fault)
+		} else if v.GuildID != 0 {
+			// User clients send it without a guild right after READY: they are in no call.
+			l.ask(s, v.GuildID, &setVoice{guildCall{v.GuildID}, s.handle(l), v})
+		}
+	case wire.OpRequestGuildMembers:
+		l.requestMembers(k, s, cmd.Data)
+	case wire.OpRequestSoundboardSounds:
+		c, fault := wire.ParseSoundboard(cmd.Data)
+		if fault != nil {
+			l.fail(k, fault)
+			return
+		}
+		for _, g := range c.GuildIDs {
+			l.ask(s, g, &askGuild{guildCall{g}, s.handle(l), wire.ChannelInfoCommand{}})
+		}
+	case wire.OpRequestChannelInfo:
+		c, fault := wire.ParseChannelInfo(cmd.Data)
+		if fault != nil {
+			l.fail(k, fault)
+			return
+		}
+		l.ask(s, c.GuildID, &askGuild{guildCall{c.GuildID}, s.handle(l), c})
+	default:
+		// Commands of user clients that need no answer; ParseCommand refused the unknown ones.
+	}
+}
+
+// ask gives a command to a guild's shard. A guild that the session is not in hears nothing of it,
+// and a shard that is behind is not made slower.
+func (l *loop) ask(s *session, guild wire.Snowflake, m guildMessage) {
+	if !s.has(guild) {
+		l.core.drop(UnknownGuildCommand)
+		return
+	}
+	if !l.core.shardOf(guild).inbox.tryPush(m) {
+		l.core.drop(CommandBusy)
+	}
+}
+
+// mayCommand counts a command against the connection's share.
+func (l *loop) mayCommand(k *socket) bool {
+	if l.time-k.window >= l.core.limits.commandsMilli {
+		k.window, k.commands = l.time, 0
+	}
+	if k.commands++; int(k.commands) > l.core.limits.commandsMax {
+		l.closeSocket(k, CommandFlood, "Too many commands in a minute.")
+		return false
+	}
+	return true
+}
+
+func (l *loop) fail(k *socket, fault *wire.CloseError) {
+	l.closeSocket(k, reasonOf(fault.Code), fault.Reason)
+}
+
+// beat answers a heartbeat and forgets what the client has seen.
+func (l *loop) beat(k *socket, seq uint32) {
+	if k.state == socketLive {
+		l.out.Ack(k.session.slot, seq)
+		if !k.told {
+			k.deadline = l.time + l.core.limits.deadMilli
+		}
+	}
+	k.control = wire.AppendHeartbeatAck(k.control, k.encoding)
+}
+
+// presence passes a presence update on to the session's guilds, as often as the protocol allows;
+// what is above that is dropped, as clients expect.
+func (l *loop) presence(k *socket, s *session, d []byte) {
+	p, fault := wire.ParsePresence(d)
+	if fault != nil {
+		l.fail(k, fault)
+		return
+	}
+	if l.time-s.presentAt >= l.core.limits.presencesMilli {
+		s.presentAt, s.presences = l.time, 0
+	}
+	if s.presences++; int(s.presences) > l.core.limits.presencesMax {
+		s.presences--
+		l.core.drop(PresenceFlood)
+		return
+	}
+	s.presence = &p
+	for _, g := range s.guilds[:s.asked] {
+		if !l.core.shardOf(g).inbox.tryPush(&setPresence{guildCall{g}, s.handle(l), p}) {
+			l.core.drop(CommandBusy)
+		}
+	}
+}
+
+// requestMembers asks a guild for members; a repeated request for a whole list is answered with
+// RATE_LIMITED in place of chunks.
+func (l *loop) requestMembers(k *socket, s *session, d []byte) {
+	c, fault := wire.ParseMembers(d)
+	if fault != nil {
+		l.fail(k, fault)
+		return
+	}
+	if c.Query != nil && *c.Query == "" && c.Limit == 0 && len(c.UserIDs) == 0 {
+		wait := l.core.limits.memberListMilli
+		if last, ok := s.lists[c.GuildID]; ok && l.time-last < wait {
+			l.rateLimited(s, c, float64(wait-(l.time-last))/1000)
+			return
+		}
+		if s.has(c.GuildID) {
+			if s.lists == nil {
+				s.lists = map[wire.Snowflake]int64{}
+			}
+			s.lists[c.GuildID] = l.time
+		}
+	}
+	l.ask(s, c.GuildID, &queryMembers{guildCall{c.GuildID}, s.handle(l), c})
+}
+
+func (l *loop) rateLimited(s *session, c wire.MembersCommand, seconds float64) {
+	type meta struct {
+		Guild wire.Snowflake `json:"guild_id"`
+		Nonce string         `json:"nonce,omitempty"`
+	}
+	body, _ := json.Marshal(struct {
+		Opcode int     `json:"opcode"`
+		After  float64 `json:"retry_after"`
+		Meta   meta    `json:"meta"`
+	}{int(wire.OpRequestGuildMembers), seconds, meta{c.GuildID, c.Nonce}})
+	l.sendPrivate(s.handle(l), []*wire.Dispatch{wire.NewDispatch("RATE_LIMITED", body, nil)})
+}
+
+// memberStream is an answer to a member request under way: chunks are made on a worker, a few at
+// a time, when the session has been sent most of the earlier ones. A million members are three
+// hundred megabytes of chunks, which would otherwise stand in the journal at once.
+type memberStream struct {
+	to     fanout.Handle
+	query  *fanout.Query
+	making bool
+	over   bool
+}
+
+// goOnStreams asks workers for the next chunks of answers whose sessions have room.
+func (l *loop) goOnStreams() {
+	kept := l.streams[:0]
+	for _, m := range l.streams {
+		s := l.session(m.to)
+		if s == nil || m.over {
+			continue
+		}
+		kept = append(kept, m)
+		if m.making || s.socket == nil || l.out.Unsent(s.slot) > l.core.limits.chunksAheadMax {
+			continue
+		}
+		m.making = l.core.submit(func() {
+			l.inbox.push(&moreChunks{m, m.query.Next(l.core.limits.chunksAheadMax)})
+		})
+	}
+	clear(l.streams[len(kept):])
+	l.streams = kept
+}
+
+// moreChunks brings what a worker has made; nothing more means that the answer is complete.
+type moreChunks struct {
+	stream *memberStream
+	chunks []*wire.Dispatch
+}
+
+func (m *moreChunks) kind() messageKind { return kindChunks }
+
+func (m *moreChunks) do(l *loop) {
+	m.stream.making = false
+	m.stream.over = len(m.chunks) == 0
+	l.sendPrivate(m.stream.to, m.chunks)
+}

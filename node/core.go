@@ -1,0 +1,217 @@
+package node
+
+import (
+	"crypto/sha256"
+	"hash/maphash"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+
+	"github.com/puzpuzpuz/xsync/v3"
+
+	"throng/fanout"
+	"throng/store"
+	"throng/wire"
+)
+
+// core is what the loops and shards of a node share. Its effects are functions, so that a
+// simulation can put its own in their place.
+type core struct {
+	// Static after construction.
+	limits settings
+	log    *slog.Logger
+	dir    store.Directory
+	users  *store.Users
+	loops  []*loop
+	shards []*shard
+
+	clock  func() int64                           // monotonic milliseconds
+	wall   func() int64                           // unix milliseconds
+	random func(b []byte)                         // fills b
+	submit func(job func()) bool                  // runs job on a worker; false = the queue is full
+	keep   func(ops []store.Op, done func(error)) // makes ops durable, then calls done
+
+	authenticate func(token string) (wire.Snowflake, error) // 0 = nobody's
+
+	// Concurrent tables: any goroutine may read and write.
+	live     *xsync.MapOf[wire.Snowflake, []fanout.Handle] // user -> live sessions
+	channels *xsync.MapOf[wire.Snowflake, wire.Snowflake]  // channel -> guild, of loaded guilds
+	buckets  identifyBuckets
+
+	// Atomic: written by many, read by metrics and by new connections.
+	draining    atomic.Bool
+	connections atomic.Int64
+	closes      [closeReasonCount]atomic.Uint64
+	drops       [dropReasonCount]atomic.Uint64
+	identifies  outcomeCounts
+	resumes     outcomeCounts
+	panics      atomic.Uint64
+	members     atomic.Int64
+	events      eventCounts
+}
+
+// settings are the limits in force, in the units the loops use.
+type settings struct {
+	wire              wire.Limits
+	handshakeMilli    int64
+	identifyMilli     int64
+	heartbeatMilli    int64
+	deadMilli         int64
+	resumeMilli       int64
+	lagMilli          int64
+	lingerMilli       int64
+	tickMilli         int64
+	stallMilli        int64
+	commandsMax       int
+	commandsMilli     int64
+	pingsMax          int
+	pingsMilli        int64
+	presencesMax      int
+	presencesMilli    int64
+	memberListMilli   int64
+	joinsInFlightMax  int
+	shardGuildsMax    int
+	identifyBuckets   int // max_concurrency, 0 = off
+	identifyGapMilli  int64
+	identifyWaitMilli int64
+	connectionsMax    int64
+	journalBytes      int
+	pendingMax        int
+	loopInboxMax      int
+	loopPassMax       int
+	shardInboxMax     int
+	guildWaitMax      int
+	relayPassMax      int
+	flushBytesMax     int
+	controlBytesMax   int
+	chunksAheadMax    int
+	eventBytesMax     int
+	node              string
+	publicURL         string
+	trace             string // names the node in HELLO and READY
+	traceJSON         string // the same as a JSON string
+}
+
+// tokenHash is how a session remembers its token.
+func tokenHash(token string) [16]byte {
+	sum := sha256.Sum256([]byte(token))
+	return [16]byte(sum[:16])
+}
+
+func (c *core) shardOf(guild wire.Snowflake) *shard {
+	// Snowflakes of one moment differ in few bits: spread them before dividing.
+	h := uint64(guild) * 0x9e3779b97f4a7c15
+	return c.shards[(h>>32)*uint64(len(c.shards))>>32]
+}
+
+func (c *core) drop(r DropReason) { c.drops[r].Add(1) }
+
+// outcomeCounts counts results of one operation by name.
+type outcomeCounts struct {
+	ok, refused, late, wrong atomic.Uint64
+}
+
+// identifyBuckets holds back identifies: one per bucket and gap, as max_concurrency says.
+type identifyBuckets struct {
+	// Guarded by mu.
+	mu   sync.Mutex
+	next map[identifyBucket]int64
+}
+
+type identifyBucket struct {
+	user   wire.Snowflake
+	number int
+}
+
+// reserve takes the bucket's next moment and says how long it is away; a moment further away than
+// waitMax is not taken.
+func (b *identifyBuckets) reserve(k identifyBucket, now, gap, waitMax int64) (wait int64, ok bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.next == nil {
+		b.next = map[identifyBucket]int64{}
+	}
+	if len(b.next) > identifyBucketsKept {
+		for k, at := range b.next {
+			if at <= now {
+				delete(b.next, k)
+			}
+		}
+	}
+	at := max(b.next[k], now)
+	if at-now > waitMax {
+		return 0, false
+	}
+	b.next[k] = at + gap
+	return at - now, true
+}
+
+// identifyBucketsKept is how many buckets may lie about before the old ones are looked for.
+const identifyBucketsKept = 10_000
+
+// eventCounts counts published events by type, with one row for all types the protocol does not
+// know, so that a backend's own names cannot grow the metrics.
+type eventCounts struct {
+	counts *xsync.MapOf[string, *xsync.Counter]
+}
+
+const otherEvents = "OTHER"
+
+func (e *eventCounts) add(name string) {
+	if _, known := wire.LookupEvent(name); !known {
+		name = otherEvents
+	}
+	c, ok := e.counts.Load(name)
+	if !ok {
+		c, _ = e.counts.LoadOrStore(name, xsync.NewCounter())
+	}
+	c.Inc()
+}
+
+// hashSnowflake spreads ids over the concurrent tables.
+func hashSnowflake(id wire.Snowflake, seed uint64) uint64 {
+	return maphash.Comparable(hashSeed, uint64(id)^seed)
+}
+
+var hashSeed = maphash.MakeSeed()
+
+// newCore makes the tables; the caller sets the effects and makes loops and shards.
+func newCore(s settings, log *slog.Logger, dir store.Directory) *core {
+	return &core{
+		limits:   s,
+		log:      log,
+		dir:      dir,
+		users:    store.NewUsers(),
+		live:     xsync.NewMapOfWithHasher[wire.Snowflake, []fanout.Handle](hashSnowflake),
+		channels: xsync.NewMapOfWithHasher[wire.Snowflake, wire.Snowflake](hashSnowflake),
+		events:   eventCounts{xsync.NewMapOf[string, *xsync.Counter]()},
+	}
+}
+
+// addLive and removeLive keep the table of live sessions; removeLive says how many the user has
+// left.
+func (c *core) addLive(user wire.Snowflake, h fanout.Handle) {
+	c.live.Compute(user, func(old []fanout.Handle, _ bool) ([]fanout.Handle, bool) {
+		return append(append([]fanout.Handle(nil), old...), h), false
+	})
+}
+
+func (c *core) removeLive(user wire.Snowflake, h fanout.Handle) (left int) {
+	c.live.Compute(user, func(old []fanout.Handle, _ bool) ([]fanout.Handle, bool) {
+		kept := make([]fanout.Handle, 0, len(old))
+		for _, o := range old {
+			if o != h {
+				kept = append(kept, o)
+			}
+		}
+		left = len(kept)
+		return kept, left == 0
+	})
+	return left
+}
+
+// sessionsOf is the user's live sessions. The slice is not to be changed.
+func (c *core) sessionsOf(user wire.Snowflake) []fanout.Handle {
+	h, _ := c.live.Load(user)
+	return h
+}

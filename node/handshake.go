@@ -1,0 +1,63 @@
+package node
+
+import (
+	"fmt"
+	"net/http"
+
+	"throng/wire"
+)
+
+// handshake reads the upgrade request and answers it: with 101 and HELLO in one write, or with an
+// HTTP error. A version or an encoding that the node does not speak is told inside the protocol,
+// as the client libraries expect.
+func (l *loop) handshake(k *socket, buf []byte) (consumed int) {
+	h, n, fault := wire.ParseHandshake(buf, l.core.limits.wire)
+	if fault == nil && n == 0 {
+		return 0
+	}
+	if fault == nil && l.core.draining.Load() {
+		fault = &wire.HandshakeError{Status: http.StatusServiceUnavailable,
+			Reason: "The node is shutting down."}
+	}
+	if fault != nil {
+		k.control = wire.AppendHandshakeRefusal(k.control, fault)
+		l.write(k)
+		l.closeSocket(k, HandshakeRefused, "")
+		return len(buf)
+	}
+	k.control = wire.AppendHandshakeReply(k.control, h.Key)
+	k.state = socketHello
+	k.host = h.Host
+	k.deadline = l.time + l.core.limits.identifyMilli
+	if r, sentence := k.negotiate(h); sentence != "" {
+		l.closeSocket(k, r, sentence)
+		return len(buf)
+	}
+	k.control = wire.AppendHello(k.control, k.encoding, int(l.core.limits.heartbeatMilli),
+		l.core.limits.trace)
+	l.write(k)
+	return n
+}
+
+// negotiate takes version, encoding and compression from the query, or says what is wrong. A
+// client that names no version or encoding gets what all libraries use today.
+func (k *socket) negotiate(h wire.Handshake) (r CloseReason, sentence string) {
+	switch h.Version {
+	case 9, 10:
+		k.version = uint8(h.Version)
+	case 0:
+		k.version = 10
+	default:
+		return BadVersion, "The gateway versions are v=9 and v=10."
+	}
+	if h.Encoding != "" {
+		var ok bool
+		if k.encoding, ok = wire.ParseEncoding(h.Encoding); !ok {
+			return BadEncoding, fmt.Sprintf("encoding=%.20s is neither json nor etf.", h.Encoding)
+		}
+	}
+	if c, ok := wire.ParseCompression(h.Compress); !ok || c != wire.CompressionNone {
+		return BadEncoding, fmt.Sprintf("compress=%.20s is not offered here.", h.Compress)
+	}
+	return 0, ""
+}

@@ -1,0 +1,258 @@
+package node
+
+import (
+	"fmt"
+
+	"throng/fanout"
+	"throng/store"
+	"throng/wire"
+)
+
+// identity is what an IDENTIFY asks for and what the directory says of its token.
+type identity struct {
+	command wire.Identify
+	user    *store.User
+	guilds  []wire.Snowflake // of this shard
+	err     error            // the directory failed
+}
+
+// identify checks an IDENTIFY and has its token looked up on a worker; identified goes on.
+func (l *loop) identify(k *socket, d []byte) {
+	c, fault := wire.ParseIdentify(d)
+	if fault != nil {
+		l.core.identifies.wrong.Add(1)
+		l.fail(k, fault)
+		return
+	}
+	if l.core.draining.Load() {
+		l.core.identifies.refused.Add(1)
+		l.closeSocket(k, NodeDraining, "The node is shutting down.")
+		return
+	}
+	k.state = socketIdentifying
+	index, gen := k.index, k.gen
+	ok := l.core.submit(func() {
+		l.inbox.push(&identified{index, gen, l.core.lookUp(c)})
+	})
+	if !ok {
+		l.core.identifies.refused.Add(1)
+		l.closeSocket(k, NodeBusy, "The node is too busy to identify anyone now.")
+	}
+}
+
+// lookUp finds the token's user and the guilds of the shard. It runs on a worker.
+func (c *core) lookUp(cmd wire.Identify) *identity {
+	id := &identity{command: cmd}
+	user, err := c.authenticate(cmd.Token)
+	if err != nil || user == 0 {
+		id.err = err
+		return id
+	}
+	if id.user, id.err = c.user(user); id.err != nil || id.user == nil {
+		return id
+	}
+	guilds, err := c.dir.GuildsOf(uint64(user))
+	if err != nil {
+		id.err = err
+		return id
+	}
+	for _, g := range guilds {
+		g := wire.Snowflake(g)
+		if !cmd.HasShard || g.Shard(cmd.Shard[1]) == cmd.Shard[0] {
+			id.guilds = append(id.guilds, g)
+		}
+	}
+	return id
+}
+
+// user finds a user in the table or, failing that, in the directory. It may wait for a disk.
+func (c *core) user(id wire.Snowflake) (*store.User, error) {
+	if u := c.users.Get(uint64(id)); u != nil {
+		return u, nil
+	}
+	u, err := c.dir.User(uint64(id))
+	if err == nil && u != nil {
+		c.users.Put(u)
+	}
+	return u, err
+}
+
+// identified brings the answer of lookUp back to the socket.
+type identified struct {
+	index, gen uint32
+	identity   *identity
+}
+
+func (m *identified) kind() messageKind { return kindIdentified }
+
+func (m *identified) do(l *loop) {
+	if l.gens[m.index] != m.gen {
+		return
+	}
+	k := l.sockets[m.index]
+	if k.state != socketIdentifying {
+		return
+	}
+	if r, sentence := l.judge(m.identity); sentence != "" {
+		l.core.identifies.wrong.Add(1)
+		l.closeSocket(k, r, sentence)
+		return
+	}
+	l.admit(k, m.identity)
+}
+
+// judge says what is wrong with an identity, if anything is.
+func (l *loop) judge(id *identity) (r CloseReason, sentence string) {
+	switch {
+	case id.err != nil:
+		l.core.log.Error("identify: the directory failed", "error", id.err)
+		return NodeBusy, "The token cannot be checked now."
+	case id.user == nil:
+		return WrongToken, "Authentication failed."
+	}
+	c := &id.command
+	if c.HasIntents {
+		if !wire.ValidIntents(c.Intents, id.user.Bot) {
+			return WrongIntents, "The intents have bits that mean nothing."
+		}
+		granted := wire.GrantedIntents(applicationFlags(id.user))
+		if id.user.Bot && c.Intents&wire.IntentsPrivileged&^granted != 0 {
+			return DeniedIntents, "A privileged intent is not enabled for the application."
+		}
+	} else if id.user.Bot {
+		return WrongIntents, "A bot has to say its intents."
+	} else {
+		c.Intents = wire.IntentsUser
+	}
+	if most := l.core.limits.shardGuildsMax; len(id.guilds) > most {
+		return TooManyGuilds, fmt.Sprintf(
+			"%d guilds on one shard, and %d are allowed: use more shards.", len(id.guilds), most)
+	}
+	return 0, ""
+}
+
+// admit begins the session as soon as its identify bucket is free. Waiting is kinder than
+// refusing: a library that is refused waits its five seconds and asks again, all its shards at
+// once.
+func (l *loop) admit(k *socket, id *identity) {
+	n := l.core.limits.identifyBuckets
+	if n == 0 {
+		l.begin(k, id)
+		return
+	}
+	b := identifyBucket{wire.Snowflake(id.user.ID), id.command.Shard[0] % n}
+	wait, ok := l.core.buckets.reserve(b, l.core.clock(), l.core.limits.identifyGapMilli,
+		l.core.limits.identifyWaitMilli)
+	switch {
+	case !ok:
+		l.core.identifies.late.Add(1)
+		k.state = socketHello
+		k.deadline = l.time + l.core.limits.identifyMilli
+		l.refuseSession(k)
+	case wait == 0:
+		l.begin(k, id)
+	default:
+		k.state, k.waiting = socketWaiting, id
+		k.deadline = l.time + wait
+		l.wheel.add(timer{index: k.index, gen: k.gen}, k.deadline)
+	}
+}
+
+// refuseSession says Invalid Session. discordgo locks up when that is the first thing it reads
+// after an IDENTIFY or RESUME, so a heartbeat request, which every client answers, goes first.
+func (l *loop) refuseSession(k *socket) {
+	k.control = wire.AppendHeartbeatRequest(k.control, k.encoding)
+	k.control = wire.AppendInvalidSession(k.control, k.encoding, false)
+	l.write(k)
+}
+
+// begin makes the session: READY with number 1, then its guilds, each with its GUILD_CREATE
+// before anything else of it.
+func (l *loop) begin(k *socket, id *identity) {
+	c := &id.command
+	s := &session{
+		token: tokenHash(c.Token), user: wire.Snowflake(id.user.ID), intents: c.Intents,
+		variant: wire.VariantOf(k.encoding), version: k.version, bot: id.user.Bot,
+		sharded: c.HasShard, shard: c.Shard, large: c.LargeThreshold,
+		began: l.core.clock(), guilds: id.guilds, presence: c.Presence, socket: k,
+	}
+	if !c.HasShard {
+		s.shard = [2]int{0, 1}
+	}
+	s.slot, s.gen = l.out.Open()
+	l.newID(&s.id, s.slot)
+	for int(s.slot) >= len(l.sessions) {
+		l.sessions = append(l.sessions, nil)
+	}
+	l.sessions[s.slot] = s
+	k.session, k.state, k.waiting = s, socketLive, nil
+	k.deadline = l.time + l.core.limits.deadMilli
+	l.stats.live++
+	l.core.identifies.ok.Add(1)
+	l.core.addLive(s.user, s.handle(l))
+
+	body := appendReady(nil, readyFacts{
+		version: int(s.version), user: id.user, guilds: s.guilds, session: s.id.String(),
+		resumeURL: l.resumeURL(k), shard: s.shard, sharded: s.sharded, trace: l.core.limits.trace,
+	})
+	k.host = ""
+	l.sendPrivate(s.handle(l), []*wire.Dispatch{wire.NewDispatch("READY", body, nil)})
+	l.joinMore(s)
+}
+
+func (l *loop) newID(id *sessionID, slot uint32) {
+	l.core.random(id[:8])
+	id[10], id[11] = byte(l.index>>8), byte(l.index)
+	id[12], id[13], id[14], id[15] = byte(slot>>24), byte(slot>>16), byte(slot>>8), byte(slot)
+}
+
+func (l *loop) resumeURL(k *socket) string {
+	if l.core.limits.publicURL != "" {
+		return l.core.limits.publicURL
+	}
+	return "ws://" + k.host
+}
+
+// joinRefused tells a session that a guild of its READY does not have it as a member any more.
+type joinRefused struct {
+	to    fanout.Handle
+	guild wire.Snowflake
+	gone  *wire.Dispatch
+}
+
+func (m *joinRefused) kind() messageKind { return kindJoin }
+
+func (m *joinRefused) do(l *loop) {
+	s := l.session(m.to)
+	if s == nil {
+		return
+	}
+	s.joining--
+	s.forget(m.guild)
+	if s.intents&wire.IntentGuilds != 0 {
+		l.sendPrivate(m.to, []*wire.Dispatch{m.gone})
+	}
+	l.joinMore(s)
+}
+
+// guildJoined tells a live session that its user has become a member of a guild.
+type guildJoined struct {
+	to    fanout.Handle
+	guild wire.Snowflake
+}
+
+func (m *guildJoined) kind() messageKind { return kindJoin }
+
+func (m *guildJoined) do(l *loop) {
+	s := l.session(m.to)
+	if s == nil || s.sharded && m.guild.Shard(s.shard[1]) != s.shard[0] {
+		return
+	}
+	for _, g := range s.guilds {
+		if g == m.guild {
+			return
+		}
+	}
+	s.guilds = append(s.guilds, m.guild)
+	l.joinMore(s)
+}

@@ -1,0 +1,99 @@
+package node
+
+import "sync"
+
+// inbox is the bounded queue of messages to one owner.
+//
+// Many push, one takes. Messages of one sender come out in the order in which that sender pushed
+// them. The owner takes everything at once and works through it, so that under load one lock and
+// one doorbell serve hundreds of messages.
+type inbox[T any] struct {
+	// Static after construction.
+	limit int
+	ring  func() // wakes the owner; called without the lock, once per idle period
+
+	// Guarded by mu.
+	mu      sync.Mutex
+	room    sync.Cond
+	waiting []T
+	rung    bool
+	closed  bool
+}
+
+func newInbox[T any](limit int, ring func()) *inbox[T] {
+	q := &inbox[T]{limit: limit, ring: ring}
+	q.room.L = &q.mu
+	return q
+}
+
+// push adds a message whatever the limit. It is for messages whose number is bounded elsewhere: at
+// most a few per session, socket or request.
+func (q *inbox[T]) push(m T) { q.put(m) }
+
+// tryPush adds a message unless the inbox is full.
+func (q *inbox[T]) tryPush(m T) bool {
+	q.mu.Lock()
+	if len(q.waiting) >= q.limit {
+		q.mu.Unlock()
+		return false
+	}
+	q.add(m)
+	return true
+}
+
+// pushWait adds a message and waits while the inbox is full. Only shards call it, towards loops:
+// loops never wait for anybody, so nobody can wait in a circle.
+func (q *inbox[T]) pushWait(m T) {
+	q.mu.Lock()
+	for len(q.waiting) >= q.limit && !q.closed {
+		q.room.Wait()
+	}
+	q.add(m)
+}
+
+func (q *inbox[T]) put(m T) {
+	q.mu.Lock()
+	q.add(m)
+}
+
+// add appends, unlocks and rings. REQUIRES: mu is held.
+func (q *inbox[T]) add(m T) {
+	q.waiting = append(q.waiting, m)
+	first := !q.rung
+	q.rung = true
+	q.mu.Unlock()
+	if first {
+		q.ring()
+	}
+}
+
+// take moves all messages out; the owner gives back the slice it has worked through, emptied, for
+// the next ones. After an empty take the next message rings again.
+func (q *inbox[T]) take(done []T) []T {
+	clear(done)
+	q.mu.Lock()
+	m := q.waiting
+	q.waiting = done[:0]
+	if len(m) == 0 {
+		q.rung = false
+	} else if len(m) >= q.limit {
+		q.room.Broadcast()
+	}
+	q.mu.Unlock()
+	return m
+}
+
+// depth is how many messages wait.
+func (q *inbox[T]) depth() int {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return len(q.waiting)
+}
+
+// close lets everybody who waits for room go on; the owner is gone.
+func (q *inbox[T]) close() {
+	q.mu.Lock()
+	q.closed = true
+	q.room.Broadcast()
+	q.mu.Unlock()
+}

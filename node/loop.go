@@ -1,0 +1,206 @@
+package node
+
+import (
+	"time"
+
+	"throng/fanout"
+	"throng/store"
+	"throng/wire"
+)
+
+// loop is one event loop: a part of the node's sockets and sessions, and everything these need.
+//
+// It runs on one goroutine, its driver's: gnet's event loop in a process, the simulation in a
+// test. The driver calls opened, traffic, ended, pass and tick; nothing else touches a loop's
+// fields. A loop never waits.
+type loop struct {
+	// Static after construction.
+	core  *core
+	index int
+	inbox *inbox[loopMessage]
+	again func() // asks the driver for another pass after it has served sockets
+
+	// Owned by the loop goroutine.
+	out      *store.Outbox
+	board    *fanout.Board
+	sessions []*session // by slot
+	sockets  []*socket  // by index
+	gens     []uint32   // by socket index
+	unused   []uint32   // socket indexes
+	blocked  []*socket
+	streams  []*memberStream
+	dirty    []uint32
+	resting  []uint32 // slots with more to send than one write may hold
+	work     []loopMessage
+	done     int // messages of work that are handled
+	wheel    wheel
+	time     int64 // the loop's own clock, see tick
+	ticked   int64 // the driver's clock at the last tick
+	scratch  []byte
+	decoded  []byte // scratch for inbound ETF
+	private  fanout.Private
+	stepped  func(*fanout.Msg)
+
+	// Atomic: written by the loop, read by metrics.
+	stats loopStats
+}
+
+// loopMessage is something that another owner tells a loop.
+type loopMessage interface {
+	// do is called on the loop's goroutine.
+	do(l *loop)
+	// kind names the message in throng_handle_seconds.
+	kind() messageKind
+}
+
+func newLoop(c *core, index int, ring, again func()) *loop {
+	l := &loop{
+		core:  c,
+		index: index,
+		inbox: newInbox[loopMessage](c.limits.loopInboxMax, ring),
+		again: again,
+		out: store.NewOutbox(c.limits.journalBytes, c.limits.pendingMax,
+			func(frame []byte, hole int, kind uint8, seq uint32) {
+				wire.PutSeq(frame, hole, wire.Variant(kind), seq)
+			}),
+		time: 1,
+	}
+	l.board = fanout.NewBoard(l.out)
+	l.ticked = c.clock()
+	l.wheel = newWheel(l.time, c.limits.tickMilli)
+	l.private = l.sendPrivate
+	l.stepped = l.afterStep
+	return l
+}
+
+// pass works through the inbox and the guilds' deliveries up to the budget, then writes to every
+// session that has something new, once. What is left goes on after the sockets have been served.
+func (l *loop) pass() {
+	handled, looked := 0, 0
+	for handled < l.core.limits.loopPassMax && looked < l.core.limits.relayPassMax {
+		if l.done == len(l.work) {
+			l.work = l.inbox.take(l.work)
+			l.done = 0
+			if len(l.work) == 0 {
+				break
+			}
+		}
+		m := l.work[l.done]
+		l.work[l.done] = nil
+		l.done++
+		handled++
+		looked += l.handle(m, l.core.limits.relayPassMax-looked)
+	}
+	if l.board.Busy() && looked < l.core.limits.relayPassMax {
+		l.board.Work(l.core.limits.relayPassMax-looked, l.private, l.stepped)
+	}
+	l.goOnStreams()
+	l.flush()
+	l.stats.publish(l)
+	if l.done < len(l.work) || l.board.Busy() || len(l.resting) > 0 ||
+		handled == l.core.limits.loopPassMax {
+		l.again()
+	}
+}
+
+// handle does one message and returns how many receivers it looked at.
+func (l *loop) handle(m loopMessage, limit int) (looked int) {
+	start := time.Now()
+	defer l.stats.handled(m.kind(), start)
+	defer l.recoverMessage(m)
+	if s, ok := m.(*relayStep); ok {
+		return l.board.Handle(&s.Msg, limit, l.private, l.stepped)
+	}
+	m.do(l)
+	return 0
+}
+
+// relayStep is a step of a guild's relay; one value may be in several loops' inboxes, and is
+// never changed.
+type relayStep struct{ fanout.Msg }
+
+func (s *relayStep) do(l *loop) {
+	l.board.Handle(&s.Msg, l.core.limits.relayPassMax, l.private, l.stepped)
+}
+func (s *relayStep) kind() messageKind { return kindRelay + messageKind(s.Kind) }
+
+// sendPrivate gives one session dispatches of its own.
+func (l *loop) sendPrivate(to fanout.Handle, dispatches []*wire.Dispatch) {
+	s := l.session(to)
+	if s == nil {
+		return
+	}
+	for _, d := range dispatches {
+		f := d.Frame(s.variant)
+		if !l.out.Send(s.slot, f.Bytes, f.Hole, uint8(s.variant)) {
+			l.endSession(s, OversizedDispatch)
+			return
+		}
+	}
+}
+
+// afterStep goes on with a session's joins when a guild has taken it in or sent it away.
+func (l *loop) afterStep(m *fanout.Msg) {
+	s := l.session(m.To)
+	if s == nil {
+		return
+	}
+	switch m.Kind {
+	case fanout.MsgAdmit:
+		s.joining--
+		l.joinMore(s)
+	case fanout.MsgExpel:
+		s.forget(m.Guild)
+	}
+}
+
+// session finds a live session by its handle, nil when it has ended.
+func (l *loop) session(h fanout.Handle) *session {
+	if int(h.Loop) != l.index || !l.out.Live(h.Slot, h.Gen) {
+		return nil
+	}
+	return l.sessions[h.Slot]
+}
+
+// tick moves the loop's clock and does what has become due.
+//
+// The clock is the loop's own: it advances by the time since the last tick, but at most by the
+// stall limit. When the process was stopped, or the loop was kept from ticking, deadlines move by
+// as much as the loop was away, and nobody is declared dead for our own absence.
+func (l *loop) tick() {
+	now := l.core.clock()
+	l.time += min(now-l.ticked, l.core.limits.stallMilli)
+	l.ticked = now
+	l.wheel.advance(l.time, l.fire)
+	l.out.Sweep()
+	l.retryBlocked()
+	l.goOnStreams()
+	l.flush()
+	l.stats.publish(l)
+}
+
+// fire looks at a deadline; see wheel.advance.
+func (l *loop) fire(t timer) (deadline int64) {
+	if t.session {
+		return l.fireSession(t)
+	}
+	if l.gens[t.index] != t.gen {
+		return 0
+	}
+	k := l.sockets[t.index]
+	if k.deadline > l.time {
+		return k.deadline
+	}
+	l.expire(k)
+	if l.gens[t.index] == t.gen && k.deadline > l.time {
+		return k.deadline
+	}
+	return 0
+}
+
+// afterTraffic is called by the driver when a socket's bytes have been worked through.
+func (l *loop) afterTraffic() {
+	if l.out.HasDirty() {
+		l.flush()
+	}
+}

@@ -1,0 +1,133 @@
+package node
+
+import (
+	"crypto/subtle"
+
+	"throng/wire"
+)
+
+// movedSocket is a connection on its way to the loop of the session that it wants to resume.
+type movedSocket struct {
+	encoding wire.Encoding
+	version  uint8
+	host     string
+	commands uint16
+	resume   wire.Resume
+	rest     []byte // what had arrived behind the RESUME
+	control  []byte // what had not been written
+}
+
+// resume takes a RESUME. It comes on a new socket, most likely on another loop than the session's.
+// The socket moves, not the session: the ring, the relays and the order of the session's stream
+// stay where they are, and nothing that another owner holds of it changes.
+func (l *loop) resume(k *socket, d []byte, rest []byte) (moved bool) {
+	r, fault := wire.ParseResume(d)
+	if fault != nil {
+		l.core.resumes.wrong.Add(1)
+		l.fail(k, fault)
+		return false
+	}
+	id, ok := parseSessionID(r.SessionID)
+	if !ok {
+		l.refuseResume(k)
+		return false
+	}
+	home, _ := id.place()
+	if home == l.index {
+		l.resumeHere(k, r, id)
+		return false
+	}
+	if home >= len(l.core.loops) {
+		l.refuseResume(k)
+		return false
+	}
+	m := &movedSocket{
+		encoding: k.encoding, version: k.version, host: k.host, commands: k.commands, resume: r,
+		rest: append([]byte(nil), rest...), control: k.control,
+	}
+	io := k.io
+	l.release(k)
+	io.Move(l.core.loops[home], m)
+	return true
+}
+
+// adopted takes a moved socket in and goes on where its old loop stopped. It returns the socket
+// and how much of m.rest is done with.
+func (l *loop) adopted(io transport, m *movedSocket) (k *socket, consumed int) {
+	k = l.opened(io)
+	k.state = socketHello
+	k.encoding, k.version, k.host = m.encoding, m.version, m.host
+	k.control, k.commands, k.window = m.control, m.commands, l.time
+	k.deadline = l.time + l.core.limits.identifyMilli
+	id, _ := parseSessionID(m.resume.SessionID)
+	l.resumeHere(k, m.resume, id)
+	if k.state == socketClosed {
+		return k, len(m.rest)
+	}
+	return k, l.traffic(k, m.rest)
+}
+
+// resumeHere puts the socket in the place of the session's last one and sends what was missed.
+func (l *loop) resumeHere(k *socket, r wire.Resume, id sessionID) {
+	s := l.byID(id)
+	if s == nil || r.Seq == 0 {
+		// Some libraries resume with 0 after they lost their number: that is a new session.
+		l.refuseResume(k)
+		return
+	}
+	hash := tokenHash(r.Token)
+	if subtle.ConstantTimeCompare(hash[:], s.token[:]) != 1 {
+		l.core.resumes.wrong.Add(1)
+		l.closeSocket(k, WrongToken, "The session belongs to another token.")
+		return
+	}
+	if s.version != k.version || s.variant != wire.VariantOf(k.encoding) {
+		l.refuseResume(k)
+		return
+	}
+	if _, sent, _ := l.out.Seqs(s.slot); r.Seq > sent {
+		l.core.resumes.wrong.Add(1)
+		l.closeSocket(k, WrongSeq, "That number was never sent.")
+		return
+	}
+	if old := s.socket; old != nil {
+		l.closeSocket(old, Superseded, "The session was resumed on another connection.")
+	}
+	if l.byID(id) != s {
+		l.refuseResume(k)
+		return
+	}
+	if !l.out.Rewind(s.slot, r.Seq) {
+		l.core.resumes.late.Add(1)
+		l.finish(s)
+		l.refuseSession(k)
+		return
+	}
+	k.session, s.socket, k.state = s, k, socketLive
+	k.deadline = l.time + l.core.limits.deadMilli
+	k.host = ""
+	l.stats.live++
+	l.stats.detached--
+	l.core.resumes.ok.Add(1)
+	l.sendPrivate(s.handle(l), []*wire.Dispatch{
+		wire.NewDispatch("RESUMED", []byte(`{"_trace":[`+l.core.limits.traceJSON+`]}`), nil),
+	})
+}
+
+func (l *loop) refuseResume(k *socket) {
+	l.core.resumes.refused.Add(1)
+	l.refuseSession(k)
+}
+
+// byID finds a session of this loop by its whole id.
+func (l *loop) byID(id sessionID) *session {
+	home, slot := id.place()
+	if home != l.index || int(slot) >= len(l.sessions) {
+		return nil
+	}
+	s := l.sessions[slot]
+	if s == nil || subtle.ConstantTimeCompare(s.id[:], id[:]) != 1 {
+		return nil
+	}
+	return s
+}

@@ -1,0 +1,168 @@
+package node
+
+import (
+	"encoding/hex"
+
+	"throng/fanout"
+	"throng/wire"
+)
+
+// sessionID is sixty-four random bits, the loop and the slot. That a client can read the last two
+// from it does not matter; that no table is needed to find a session does.
+type sessionID [16]byte
+
+func (id sessionID) String() string { return hex.EncodeToString(id[:]) }
+
+func parseSessionID(s string) (id sessionID, ok bool) {
+	if len(s) != 2*len(id) {
+		return id, false
+	}
+	_, err := hex.Decode(id[:], []byte(s))
+	return id, err == nil
+}
+
+func (id sessionID) place() (loop int, slot uint32) {
+	return int(id[10])<<8 | int(id[11]),
+		uint32(id[12])<<24 | uint32(id[13])<<16 | uint32(id[14])<<8 | uint32(id[15])
+}
+
+// session is one identified client, with its socket or, for the resume window, without.
+type session struct {
+	// Static after IDENTIFY.
+	slot    uint32
+	gen     uint32
+	id      sessionID
+	token   [16]byte // see tokenHash
+	user    wire.Snowflake
+	intents wire.Intents
+	variant wire.Variant
+	version uint8
+	bot     bool
+	sharded bool
+	large   int
+	shard   [2]int
+	began   int64 // the core's clock
+
+	// Owned by the loop goroutine.
+	socket    *socket // nil while detached
+	guilds    []wire.Snowflake
+	asked     int // guilds[:asked] have been asked to take this session in
+	joining   int // of these, how many have not answered
+	broken    bool
+	timed     bool  // there is an entry in the wheel
+	expires   int64 // while detached
+	sentBytes int64
+	presence  *wire.PresenceCommand
+	presences uint8 // in the window that began at presentAt
+	presentAt int64
+	lists     map[wire.Snowflake]int64 // guild -> when its whole member list was last asked for
+}
+
+func (s *session) handle(l *loop) fanout.Handle {
+	return fanout.Handle{Loop: uint16(l.index), Slot: s.slot, Gen: s.gen}
+}
+
+func (s *session) receiver(l *loop) fanout.Receiver {
+	v := s.variant
+	if s.intents&wire.IntentMessageContent == 0 {
+		v |= wire.VariantStripped
+	}
+	return fanout.Receiver{
+		Handle: s.handle(l), User: s.user, Intents: s.intents, Variant: v,
+		LargeThreshold: s.large, SessionID: s.id.String(), Bot: s.bot,
+	}
+}
+
+// has says whether the session has asked the guild to take it in.
+func (s *session) has(guild wire.Snowflake) bool {
+	for _, g := range s.guilds[:s.asked] {
+		if g == guild {
+			return true
+		}
+	}
+	return false
+}
+
+// forget takes a guild off the list, after it has sent the session away.
+func (s *session) forget(guild wire.Snowflake) {
+	for i, g := range s.guilds[:s.asked] {
+		if g == guild {
+			s.asked--
+			s.guilds[i] = s.guilds[s.asked]
+			s.guilds = append(s.guilds[:s.asked], s.guilds[s.asked+1:]...)
+			return
+		}
+	}
+}
+
+// joinMore asks further guilds to take the session in, a few at a time, so that a session of
+// thousands of guilds does not stand in front of everyone else in the shards' inboxes.
+func (l *loop) joinMore(s *session) {
+	for s.asked < len(s.guilds) && s.joining < l.core.limits.joinsInFlightMax {
+		guild := s.guilds[s.asked]
+		s.asked++
+		s.joining++
+		l.core.shardOf(guild).inbox.push(&joinGuild{guild, s.receiver(l), s.presence})
+	}
+}
+
+// detach takes a socket off its session. The session stays for the resume window, unless the
+// reason ends it too.
+func (l *loop) detach(k *socket, r CloseReason) {
+	s := k.session
+	if s == nil {
+		return
+	}
+	k.session, s.socket = nil, nil
+	l.stats.live--
+	l.stats.detached++
+	if !closeRows[r].keeps || s.broken || l.out.Lost(s.slot) {
+		l.finish(s)
+		return
+	}
+	s.expires = l.time + l.core.limits.resumeMilli
+	if !s.timed {
+		s.timed = true
+		l.wheel.add(timer{index: s.slot, gen: s.gen, session: true}, s.expires)
+	}
+}
+
+// fireSession ends a detached session whose time is up.
+func (l *loop) fireSession(t timer) (deadline int64) {
+	if !l.out.Live(t.index, t.gen) {
+		return 0
+	}
+	s := l.sessions[t.index]
+	if s.socket != nil {
+		s.timed = false
+		return 0
+	}
+	if s.expires > l.time {
+		return s.expires
+	}
+	l.finish(s)
+	return 0
+}
+
+// endSession ends a session for good, and its connection with it.
+func (l *loop) endSession(s *session, r CloseReason) {
+	if s.socket == nil {
+		l.finish(s)
+		return
+	}
+	s.broken = true
+	l.closeSocket(s.socket, r, closeRows[r].sentence)
+}
+
+// finish forgets a session that has no socket any more.
+func (l *loop) finish(s *session) {
+	h := s.handle(l)
+	l.board.Drop(s.slot)
+	last := l.core.removeLive(s.user, h) == 0
+	for _, guild := range s.guilds[:s.asked] {
+		l.core.shardOf(guild).inbox.push(&leaveGuild{guild, h, s.user, last})
+	}
+	l.out.Close(s.slot)
+	l.sessions[s.slot] = nil
+	l.stats.detached--
+}

@@ -1,0 +1,221 @@
+package node
+
+import (
+	"runtime/debug"
+	"time"
+
+	"throng/fanout"
+	"throng/store"
+	"throng/wire"
+)
+
+// shard owns the guilds that hash to it: their state, their order of events.
+//
+// Like a loop it runs on one goroutine, its driver's, which calls pass. It may wait in one place
+// only, for room in a loop's inbox, and loops never wait: so when a loop is behind, the shard is,
+// its own inbox fills, and whoever publishes is told to come later.
+type shard struct {
+	// Static after construction.
+	core  *core
+	index int
+	inbox *inbox[guildMessage]
+
+	// Owned by the shard goroutine.
+	guilds map[wire.Snowflake]*place
+	work   []guildMessage
+	done   int
+
+	// Atomic: written by the shard, read by metrics.
+	stats shardStats
+}
+
+// place is a guild's place on its shard: the guild, or those who wait for it to be loaded.
+type place struct {
+	guild   *fanout.Guild
+	waiting []guildMessage
+}
+
+// guildMessage is something that is asked of a guild.
+type guildMessage interface {
+	id() wire.Snowflake
+	// apply is called on the shard's goroutine, with nil when there is no such guild.
+	apply(s *shard, g *fanout.Guild)
+	// refuse is called when the message cannot be served: the guild's state could not be read, or
+	// too many wait for it already.
+	refuse(s *shard, err error)
+	kind() messageKind
+}
+
+// guildCall is the part that all guild messages have.
+type guildCall struct{ guild wire.Snowflake }
+
+func (c guildCall) id() wire.Snowflake { return c.guild }
+
+func newShard(c *core, index int, ring func()) *shard {
+	return &shard{
+		core: c, index: index, guilds: map[wire.Snowflake]*place{},
+		inbox: newInbox[guildMessage](c.limits.shardInboxMax, ring),
+	}
+}
+
+// pass works through what waits; it reports false when there was nothing.
+func (s *shard) pass() bool {
+	s.work = s.inbox.take(s.work)
+	for i, m := range s.work {
+		s.work[i] = nil
+		s.handle(m)
+	}
+	s.stats.guilds.Store(int64(len(s.guilds)))
+	return len(s.work) > 0
+}
+
+func (s *shard) handle(m guildMessage) {
+	start := time.Now()
+	defer s.stats.handled(m.kind(), start)
+	if e, ok := m.(*eachGuild); ok {
+		s.each(e)
+		return
+	}
+	if l, ok := m.(*guildLoaded); ok {
+		s.loaded(l.guild, l.loaded, l.err)
+		return
+	}
+	p := s.guilds[m.id()]
+	switch {
+	case p == nil:
+		s.guilds[m.id()] = &place{waiting: []guildMessage{m}}
+		s.load(m.id())
+	case p.guild == nil && len(p.waiting) >= s.core.limits.guildWaitMax:
+		m.refuse(s, errGuildBusy)
+	case p.guild == nil:
+		p.waiting = append(p.waiting, m)
+	default:
+		s.apply(m, p.guild)
+	}
+}
+
+// apply does one message; a panic costs that message and nothing else.
+func (s *shard) apply(m guildMessage, g *fanout.Guild) {
+	defer func() {
+		if r := recover(); r != nil {
+			s.core.panicked("guild", r, debug.Stack())
+			m.refuse(s, errInternal)
+		}
+	}()
+	m.apply(s, g)
+}
+
+// load reads a guild on a worker. Who asks for it meanwhile waits; it is read once.
+func (s *shard) load(id wire.Snowflake) {
+	job := func() {
+		g, err := s.core.loadGuild(id)
+		s.inbox.push(&guildLoaded{guildCall{id}, g, err})
+	}
+	if !s.core.submit(job) {
+		s.loaded(id, nil, errGuildBusy)
+	}
+}
+
+// loadGuild reads a guild's document, members and their users. nil, nil = there is none.
+func (c *core) loadGuild(id wire.Snowflake) (*fanout.Guild, error) {
+	doc, err := c.dir.Guild(uint64(id))
+	if err != nil || doc == nil {
+		return nil, err
+	}
+	g := fanout.NewGuild(id, c.users)
+	if err := g.Restore(doc); err != nil {
+		return nil, err
+	}
+	var members []store.MemberRecord
+	err = c.dir.GuildMembers(uint64(id), func(m store.MemberRecord) error {
+		members = append(members, m)
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	for _, m := range members {
+		if _, err := c.user(wire.Snowflake(m.User)); err != nil {
+			return nil, err
+		}
+	}
+	g.RestoreMembers(members)
+	c.members.Add(int64(len(members)))
+	c.indexChannels(g)
+	return g, nil
+}
+
+// indexChannels remembers which guild the guild's channels and threads are of.
+func (c *core) indexChannels(g *fanout.Guild) {
+	g.EachChannel(func(channel wire.Snowflake) { c.channels.Store(channel, g.ID()) })
+}
+
+// guildLoaded brings a guild from the worker that read it.
+type guildLoaded struct {
+	guildCall
+	loaded *fanout.Guild
+	err    error
+}
+
+func (m *guildLoaded) kind() messageKind           { return kindLoaded }
+func (m *guildLoaded) refuse(*shard, error)        {}
+func (m *guildLoaded) apply(*shard, *fanout.Guild) {}
+
+func (s *shard) loaded(id wire.Snowflake, g *fanout.Guild, err error) {
+	p := s.guilds[id]
+	waiting := p.waiting
+	p.waiting = nil
+	if p.guild = g; g == nil {
+		delete(s.guilds, id)
+	}
+	for _, m := range waiting {
+		switch p := s.guilds[id]; {
+		case err != nil:
+			m.refuse(s, err)
+		case p != nil:
+			// The guild may have been made by one of those who waited.
+			s.apply(m, p.guild)
+		default:
+			s.apply(m, nil)
+		}
+	}
+}
+
+// adopt takes in a guild that has just been made.
+func (s *shard) adopt(g *fanout.Guild) { s.guilds[g.ID()] = &place{guild: g} }
+
+// forget drops a guild that has been deleted.
+func (s *shard) forget(g *fanout.Guild) {
+	g.EachChannel(func(channel wire.Snowflake) { s.core.channels.Delete(channel) })
+	delete(s.guilds, g.ID())
+}
+
+// emit tells the loops what follows from a change, in its order, and the sessions of users that
+// became members. One message goes to each loop that has receivers, however many those are.
+func (s *shard) emit(g *fanout.Guild, c *fanout.Change) {
+	for i := range c.Msgs {
+		m := &relayStep{c.Msgs[i]}
+		if m.Loop != fanout.AllLoops {
+			s.core.loops[m.Loop].inbox.pushWait(m)
+			continue
+		}
+		for _, loop := range g.Loops() {
+			s.core.loops[loop].inbox.pushWait(m)
+		}
+	}
+	for _, user := range c.Joined {
+		for _, h := range s.core.sessionsOf(user) {
+			s.core.loops[h.Loop].inbox.push(&guildJoined{h, g.ID()})
+		}
+	}
+}
+
+// settle emits a change and calls done once what it has to keep is kept.
+func (s *shard) settle(g *fanout.Guild, c *fanout.Change, done func(error)) {
+	s.emit(g, c)
+	if len(c.Ops) == 0 {
+		done(nil)
+		return
+	}
+	s.core.keep(c.Ops, done)
+}
