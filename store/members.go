@@ -113,7 +113,8 @@ func (m *Members) Put(member Member) (replaced bool) {
 }
 
 // PutAll puts many members at once, where as many Puts would copy the table each time while it is
-// small and rehash it at each doubling after; 100,000 take 30 ms (BenchmarkMembersLoad). Of several with one user the last counts. The argument is neither kept nor changed.
+// small and rehash it at each doubling after; 100,000 take 30 ms (BenchmarkMembersLoad). Of several
+// with one user the last counts. The argument is neither kept nor changed.
 func (m *Members) PutAll(members []Member) {
 	if len(members) == 0 {
 		return

@@ -118,7 +118,8 @@ func TestMembersPutAllLoadsAnySize(t *testing.T) {
 		}
 		table.PutAll(all)
 		compareMembers(t, table, model)
-		if promoted := table.table.Load().parts != nil; promoted != (len(model) > MembersPromoteCount) {
+		promoted := table.table.Load().parts != nil
+		if promoted != (len(model) > MembersPromoteCount) {
 			t.Errorf("%d members: promoted is %t", len(model), promoted)
 		}
 	}

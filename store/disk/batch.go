@@ -13,8 +13,8 @@ import (
 )
 
 // Apply does the ops in one transaction. To delete a guild is one step of it however large the
-// guild is: about 1.5 µs a member, during which other writers wait and readers do not. See
-// BenchmarkDeleteGuild.
+// guild is: 0.3 to 0.4 s for 100,000 members, during which other writers wait and readers do not.
+// See BenchmarkDeleteGuild.
 func (d *directory) Apply(ops []store.Op) error {
 	for i := range ops {
 		if err := ops[i].Validate(); err != nil {
@@ -39,8 +39,8 @@ func (d *directory) Apply(ops []store.Op) error {
 //
 // bbolt splits a page only when it commits. Keys that come in no order all go into the middle of
 // one ever longer page, which moves half of it each time: to load a guild of 100,000 members into
-// a new file takes half a minute so, and a second sorted. It also keeps a later op on
-// a key from paying for the earlier one. See BenchmarkLoadGuild.
+// a new file took 45 s so, and takes 1 s sorted. See BenchmarkLoadGuild. What a batch writes twice
+// is also written once this way.
 type batch struct {
 	buckets [partCount]*bbolt.Bucket
 
@@ -118,8 +118,12 @@ func (b *batch) putMember(guild uint64, record store.MemberRecord) error {
 		b.guildKnown = guild
 	}
 	key := pairKey(guild, record.User)
+	// A change of a member is more frequent than a new one, and needs no page of the index. The
+	// index has an entry exactly when there is a member.
+	if b.get(partMembers, key) == nil {
+		b.put(partUserGuilds, pairKey(record.User, guild), []byte{})
+	}
 	b.put(partMembers, key, encodeMember(key, record))
-	b.put(partUserGuilds, pairKey(record.User, guild), []byte{})
 	return nil
 }
 

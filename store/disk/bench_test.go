@@ -3,8 +3,6 @@ package disk
 import (
 	"fmt"
 	"math/rand/v2"
-	"os"
-	"path/filepath"
 	"testing"
 
 	"go.etcd.io/bbolt"
@@ -12,15 +10,14 @@ import (
 	"throng/store"
 )
 
-func openBench(b *testing.B) (*directory, string) {
+func openBench(b *testing.B) *directory {
 	b.Helper()
-	folder := b.TempDir()
-	d, err := Open(folder)
+	d, err := Open(b.TempDir())
 	if err != nil {
 		b.Fatal(err)
 	}
 	b.Cleanup(func() { d.Close() })
-	return d.(*directory), folder
+	return d.(*directory)
 }
 
 func applyBench(b *testing.B, d store.Directory, ops []store.Op) {
@@ -42,7 +39,7 @@ func memberOps(guild uint64, count int) []store.Op {
 func BenchmarkApply(b *testing.B) {
 	for _, size := range []int{1, 100, 1000} {
 		b.Run(fmt.Sprint("batch ", size), func(b *testing.B) {
-			d, _ := openBench(b)
+			d := openBench(b)
 			applyBench(b, d, []store.Op{putGuild(1, "g")})
 			ops := memberOps(1, 20_000)
 			applyBench(b, d, ops)
@@ -64,18 +61,17 @@ func BenchmarkLoadGuild(b *testing.B) {
 	ops := append([]store.Op{putGuild(1, "g")}, memberOps(1, count)...)
 	b.Run("sorted", func(b *testing.B) {
 		for b.Loop() {
-			d, folder := openBench(b)
+			d := openBench(b)
 			applyBench(b, d, ops)
-			info, err := os.Stat(filepath.Join(folder, FileName))
-			if err != nil {
-				b.Fatal(err)
-			}
-			b.ReportMetric(float64(info.Size())/count, "file-B/member")
+			_ = d.read(func(tx *bbolt.Tx) error {
+				b.ReportMetric(float64(tx.Size())/count, "file-B/member")
+				return nil
+			})
 		}
 	})
 	b.Run("as it comes", func(b *testing.B) {
 		for b.Loop() {
-			d, _ := openBench(b)
+			d := openBench(b)
 			err := d.write(func(tx *bbolt.Tx) error {
 				batch := newBatch(tx)
 				for i := range ops {
@@ -98,7 +94,7 @@ func BenchmarkLoadGuild(b *testing.B) {
 func BenchmarkDeleteGuild(b *testing.B) {
 	const count = 100_000
 	ops := append([]store.Op{putGuild(1, "g")}, memberOps(1, count)...)
-	d, _ := openBench(b)
+	d := openBench(b)
 	for b.Loop() {
 		b.StopTimer()
 		applyBench(b, d, ops)
@@ -109,7 +105,7 @@ func BenchmarkDeleteGuild(b *testing.B) {
 
 func BenchmarkReadGuild(b *testing.B) {
 	const count = 100_000
-	d, _ := openBench(b)
+	d := openBench(b)
 	applyBench(b, d, append([]store.Op{putGuild(1, "g")}, memberOps(1, count)...))
 	for b.Loop() {
 		seen := 0

@@ -171,7 +171,8 @@ func TestDirectoryBehaviour(t *testing.T) {
 				}
 				got := facts(t, d, 400, []string{"a", "b", "c"})
 				if !reflect.DeepEqual(got, test.want) {
-					t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(test.want, "\n"))
+					t.Errorf("got\n%s\nwant\n%s",
+						strings.Join(got, "\n"), strings.Join(test.want, "\n"))
 				}
 			})
 		}

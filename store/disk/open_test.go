@@ -58,7 +58,8 @@ func TestFileHoldsNoToken(t *testing.T) {
 func TestOpenErrorsAreSentencesWithThePath(t *testing.T) {
 	write := func(content string) func(*testing.T, string) {
 		return func(t *testing.T, folder string) {
-			if err := os.WriteFile(filepath.Join(folder, FileName), []byte(content), 0o600); err != nil {
+			path := filepath.Join(folder, FileName)
+			if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -117,7 +118,8 @@ func TestOpenErrorsAreSentencesWithThePath(t *testing.T) {
 		}), "the store PATH cannot be prepared: it belongs to another program"},
 		{"a later format", made(edit(func(tx *bbolt.Tx) error {
 			return tx.Bucket(bucketMeta).Put(keyFormat, []byte{2})
-		})), "the store PATH cannot be prepared: its format is [2] and this version reads [1] only"},
+		})), "the store PATH cannot be prepared: " +
+			"its format is [2] and this version reads [1] only"},
 		{"a part missing", made(edit(func(tx *bbolt.Tx) error {
 			return tx.DeleteBucket(bucketTokens)
 		})), `the store PATH cannot be prepared: its part "tokens" is missing`},
