@@ -8,13 +8,16 @@ import (
 // Limits bound what a peer can make the parsers hold. The zero value refuses everything, so that a
 // forgotten limit cannot become no limit.
 type Limits struct {
-	// HeaderBytes bounds the handshake from the first octet to the empty line, Headers its header lines.
+	// HeaderBytes bounds the handshake from the first octet to the empty line, Headers its header
+	// lines.
 	HeaderBytes, Headers int
-	// MessageBytes bounds a message over all its fragments, Fragments the number of frames it comes in.
+	// MessageBytes bounds a message over all its fragments, Fragments the number of frames it
+	// comes in.
 	MessageBytes, Fragments int
 }
 
-// One error per rule, made once: refusing a hostile peer must not cost more than serving a good one.
+// One error per rule, made once: refusing a hostile peer must not cost more than serving a good
+// one.
 var (
 	errReservedBits      = protocolError("A reserved bit is set and no extension was negotiated.")
 	errReservedOpcode    = protocolError("The frame has a reserved opcode.")
@@ -35,7 +38,8 @@ var (
 
 func protocolError(reason string) *CloseError { return &CloseError{CloseProtocolError, reason} }
 
-// checkStart judges the first two octets of a frame. within says that a message has begun and not ended.
+// checkStart judges the first two octets of a frame. within says that a message has begun and not
+// ended.
 func checkStart(first, second byte, within bool) *CloseError {
 	op := Opcode(first & bitsOpcode)
 	fin := first&bitFIN != 0
@@ -69,8 +73,8 @@ func checkStart(first, second byte, within bool) *CloseError {
 	return nil
 }
 
-// checkLength judges a length given in one of the longer forms: 16 bits when size is 2, 64 when it is 8.
-// It runs on the unsigned value as it came, before anything is converted or added.
+// checkLength judges a length given in one of the longer forms: 16 bits when size is 2, 64 when
+// it is 8. It runs on the unsigned value as it came, before anything is converted or added.
 func checkLength(length uint64, size int) *CloseError {
 	switch {
 	case length>>63 != 0:
@@ -95,15 +99,16 @@ func checkClose(payload []byte) *CloseError {
 	case !sendable(CloseCode(binary.BigEndian.Uint16(payload))):
 		return errCloseCode
 	case !utf8.Valid(payload[2:]):
-		// The reason is UTF-8 (RFC 6455 5.5.1), and what is not fails the connection (RFC 6455 8.1).
+		// The reason is UTF-8 (RFC 6455 5.5.1), and what is not fails the connection (RFC 6455
+		// 8.1).
 		return errTextNotUTF8
 	}
 	return nil
 }
 
-// sendable reports whether a peer may put the code on the wire. RFC 6455 7.4.1 defines or forbids those up
-// to 1015, and IANA has since given 1012 to 1014 a meaning; the rest below 3000 is reserved, and from 3000
-// up to 4999 they belong to libraries and applications. RFC 6455 7.4.2.
+// sendable reports whether a peer may put the code on the wire. RFC 6455 7.4.1 defines or forbids
+// those up to 1015, and IANA has since given 1012 to 1014 a meaning; the rest below 3000 is
+// reserved, and from 3000 up to 4999 they belong to libraries and applications. RFC 6455 7.4.2.
 func sendable(code CloseCode) bool {
 	switch {
 	case code >= 1000 && code <= 1003, code >= 1007 && code <= 1014:

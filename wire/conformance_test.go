@@ -35,9 +35,9 @@ func TestConformanceTableIsComplete(t *testing.T) {
 		t.Errorf("the table has %d cases, want 247", len(ids))
 	}
 	// The last numbers of the generated groups, so that a lost row cannot hide behind an added one.
-	for _, id := range []string{"1.1.8", "1.2.8", "2.11", "4.2.5", "5.20", "6.4.4", "6.5.5", "6.6.11",
-		"6.7.4", "6.8.2", "6.9.4", "6.10.3", "6.11.5", "6.12.8", "6.13.5", "6.14.10", "6.15.1",
-		"6.16.3", "6.17.5", "6.18.5", "6.19.5", "6.20.7", "6.21.8", "6.22.34", "6.23.7",
+	for _, id := range []string{"1.1.8", "1.2.8", "2.11", "4.2.5", "5.20", "6.4.4", "6.5.5",
+		"6.6.11", "6.7.4", "6.8.2", "6.9.4", "6.10.3", "6.11.5", "6.12.8", "6.13.5", "6.14.10",
+		"6.15.1", "6.16.3", "6.17.5", "6.18.5", "6.19.5", "6.20.7", "6.21.8", "6.22.34", "6.23.7",
 		"7.1.6", "7.3.6", "7.5.1", "7.7.13", "7.9.9", "7.13.2"} {
 		if !ids[id] {
 			t.Errorf("case %s is missing", id)
@@ -133,8 +133,8 @@ func serveEcho(conn net.Conn) {
 	}
 }
 
-// TestConformanceFindsFaults turns the table against servers that are wrong in one way each: a table that
-// passes everything would prove nothing.
+// TestConformanceFindsFaults turns the table against servers that are wrong in one way each: a
+// table that passes everything would prove nothing.
 func TestConformanceFindsFaults(t *testing.T) {
 	for _, fault := range []struct {
 		name   string

@@ -18,8 +18,8 @@ const (
 	OpcodePong         Opcode = 0xA
 )
 
-// Control reports whether frames of this opcode are control frames: the top bit of the four says so,
-// for the reserved ones too. RFC 6455 5.5.
+// Control reports whether frames of this opcode are control frames: the top bit of the four says
+// so, for the reserved ones too. RFC 6455 5.5.
 func (o Opcode) Control() bool { return o&0x8 != 0 }
 
 // Reserved reports whether no meaning has been given to the opcode. RFC 6455 5.2.
@@ -55,8 +55,8 @@ const (
 )
 
 const (
-	// FrameHeaderBytesMax is the longest header of a frame that a client sends: two octets, a 64-bit
-	// length and the masking key. RFC 6455 5.2.
+	// FrameHeaderBytesMax is the longest header of a frame that a client sends: two octets, a
+	// 64-bit length and the masking key. RFC 6455 5.2.
 	FrameHeaderBytesMax = 2 + 8 + 4
 	// ControlBytesMax is the longest payload of a control frame. RFC 6455 5.5.
 	ControlBytesMax = 125
@@ -66,7 +66,8 @@ const (
 	closeTLSHandshake CloseCode = 1015
 )
 
-// FrameHeaderBytes is the size of the header that AppendFrameHeader writes for a payload of that length.
+// FrameHeaderBytes is the size of the header that AppendFrameHeader writes for a payload of that
+// length.
 func FrameHeaderBytes(length int) int {
 	switch {
 	case length < length16:
@@ -77,8 +78,8 @@ func FrameHeaderBytes(length int) int {
 	return 10
 }
 
-// AppendFrameHeader appends the header of a complete server frame: FIN set, not masked (RFC 6455 5.1),
-// the length in its shortest form (RFC 6455 5.2). REQUIRES: length >= 0.
+// AppendFrameHeader appends the header of a complete server frame: FIN set, not masked (RFC 6455
+// 5.1), the length in its shortest form (RFC 6455 5.2). REQUIRES: length >= 0.
 func AppendFrameHeader(dst []byte, op Opcode, length int) []byte {
 	return appendHeader(dst, op, length, 0)
 }
@@ -101,9 +102,10 @@ func AppendFrame(dst []byte, op Opcode, payload []byte) []byte {
 	return append(AppendFrameHeader(dst, op, len(payload)), payload...)
 }
 
-// AppendMaskedFrame appends a complete client frame, for whatever plays the client: the load generator,
-// links between nodes, tests. The key is to come from a strong source where an intermediary may be on the
-// way, since it is what keeps a payload from looking like another protocol. RFC 6455 5.3, 10.3.
+// AppendMaskedFrame appends a complete client frame, for whatever plays the client: the load
+// generator, links between nodes, tests. The key is to come from a strong source where an
+// intermediary may be on the way, since it is what keeps a payload from looking like another
+// protocol. RFC 6455 5.3, 10.3.
 func AppendMaskedFrame(dst []byte, op Opcode, payload []byte, key [4]byte) []byte {
 	dst = appendHeader(dst, op, len(payload), bitMask)
 	dst = append(dst, key[:]...)
@@ -112,10 +114,10 @@ func AppendMaskedFrame(dst []byte, op Opcode, payload []byte, key [4]byte) []byt
 	return dst
 }
 
-// AppendClose appends a close frame. A reason that does not fit is cut between two code points, as it must
-// stay valid UTF-8 (RFC 6455 5.5.1). Codes that only ever stand for something that was not sent, such as
-// CloseNoStatus, make an empty close frame (RFC 6455 7.4.1), so that the code which ParseClose returns can
-// be echoed as it is.
+// AppendClose appends a close frame. A reason that does not fit is cut between two code points,
+// as it must stay valid UTF-8 (RFC 6455 5.5.1). Codes that only ever stand for something that was
+// not sent, such as CloseNoStatus, make an empty close frame (RFC 6455 7.4.1), so that the code
+// which ParseClose returns can be echoed as it is.
 func AppendClose(dst []byte, code CloseCode, reason string) []byte {
 	if code == CloseNoStatus || code == CloseAbnormal || code == closeTLSHandshake {
 		return AppendFrameHeader(dst, OpcodeClose, 0)
@@ -132,7 +134,8 @@ func AppendClose(dst []byte, code CloseCode, reason string) []byte {
 	return append(dst, reason...)
 }
 
-// ParseClose reads the payload of a close frame. An empty one is CloseNoStatus. RFC 6455 5.5.1, 7.1.5.
+// ParseClose reads the payload of a close frame. An empty one is CloseNoStatus. RFC 6455 5.5.1,
+// 7.1.5.
 func ParseClose(payload []byte) (code CloseCode, reason string, err *CloseError) {
 	if err := checkClose(payload); err != nil {
 		return 0, "", err

@@ -51,13 +51,15 @@ var (
 
 func badRequest(reason string) *HandshakeError { return &HandshakeError{400, reason} }
 
-// ParseHandshake reads an opening handshake from the front of buf (RFC 6455 4.2.1). consumed is 0 with a
-// nil error while the empty line that ends it has not arrived. How the bytes are cut into calls never
-// changes the result, and offering them again costs one search for line feeds in at most HeaderBytes.
+// ParseHandshake reads an opening handshake from the front of buf (RFC 6455 4.2.1). consumed is 0
+// with a nil error while the empty line that ends it has not arrived. How the bytes are cut into
+// calls never changes the result, and offering them again costs one search for line feeds in at
+// most HeaderBytes.
 //
-// What client libraries do differently from each other is accepted: any path, none, or an absolute URI;
-// unknown query keys; header names in any case; "Connection: keep-alive, Upgrade"; offers of extensions
-// and subprotocols, of which none is ever taken. What smuggles, repeats or is cut short is refused.
+// What client libraries do differently from each other is accepted: any path, none, or an
+// absolute URI; unknown query keys; header names in any case; "Connection: keep-alive, Upgrade";
+// offers of extensions and subprotocols, of which none is ever taken. What smuggles, repeats or
+// is cut short is refused.
 func ParseHandshake(buf []byte, l Limits) (h Handshake, consumed int, err *HandshakeError) {
 	end, err := headerEnd(buf, l)
 	if err != nil || end == 0 {
@@ -86,9 +88,9 @@ func ParseHandshake(buf []byte, l Limits) (h Handshake, consumed int, err *Hands
 	return h, end, nil
 }
 
-// headerEnd returns where the empty line ends that ends the header, or 0 when it has not arrived. It looks
-// at the bytes in their order and no further than the limit, so that what it says of a request does not
-// depend on how much of it has come.
+// headerEnd returns where the empty line ends that ends the header, or 0 when it has not arrived.
+// It looks at the bytes in their order and no further than the limit, so that what it says of a
+// request does not depend on how much of it has come.
 func headerEnd(buf []byte, l Limits) (int, *HandshakeError) {
 	whole := len(buf) < l.HeaderBytes
 	buf = buf[:min(len(buf), max(l.HeaderBytes, 0))]
@@ -173,8 +175,8 @@ func (r *request) requestLine(line []byte) *HandshakeError {
 	return r.target(target)
 }
 
-// target cuts the request target into its parts. An absolute URI is allowed by RFC 6455 4.1 item 2, and
-// must be understood by every server (RFC 9112 3.2.2).
+// target cuts the request target into its parts. An absolute URI is allowed by RFC 6455 4.1 item
+// 2, and must be understood by every server (RFC 9112 3.2.2).
 func (r *request) target(target []byte) *HandshakeError {
 	target, r.query, _ = bytes.Cut(target, []byte{'?'})
 	if len(target) > 0 && target[0] != '/' {
@@ -198,8 +200,8 @@ func (r *request) target(target []byte) *HandshakeError {
 	return nil
 }
 
-// headerLine reads "name: value" (RFC 9112 5). A line that begins with a blank would fold into the one
-// before it and is refused (RFC 9112 5.2), as is a blank before the colon (RFC 9112 5.1).
+// headerLine reads "name: value" (RFC 9112 5). A line that begins with a blank would fold into
+// the one before it and is refused (RFC 9112 5.2), as is a blank before the colon (RFC 9112 5.1).
 func (r *request) headerLine(line []byte) *HandshakeError {
 	name, value, ok := bytes.Cut(line, []byte{':'})
 	if !ok || !token(name) {

@@ -9,7 +9,8 @@ import (
 const (
 	// keyBytes is the size of the nonce in Sec-WebSocket-Key. RFC 6455 4.1 item 7.
 	keyBytes = 16
-	// acceptGUID follows the key in the digest that proves this to be a WebSocket server. RFC 6455 1.3.
+	// acceptGUID follows the key in the digest that proves this to be a WebSocket server. RFC
+	// 6455 1.3.
 	acceptGUID = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 )
 
@@ -20,8 +21,8 @@ func AppendAccept(dst []byte, key string) []byte {
 	return base64.StdEncoding.AppendEncode(dst, sum[:])
 }
 
-// AppendHandshakeReply appends the answer that opens the connection (RFC 6455 4.2.2 item 5). It takes
-// neither an extension nor a subprotocol.
+// AppendHandshakeReply appends the answer that opens the connection (RFC 6455 4.2.2 item 5). It
+// takes neither an extension nor a subprotocol.
 func AppendHandshakeReply(dst []byte, key string) []byte {
 	dst = append(dst, "HTTP/1.1 101 Switching Protocols\r\n"+
 		"Upgrade: websocket\r\n"+
@@ -31,8 +32,8 @@ func AppendHandshakeReply(dst []byte, key string) []byte {
 	return append(dst, "\r\n\r\n"...)
 }
 
-// AppendHandshakeRefusal appends the answer to a handshake that is not taken, its reason as the body. The
-// connection is to be closed after it. A status that has no name here goes out as 500.
+// AppendHandshakeRefusal appends the answer to a handshake that is not taken, its reason as the
+// body. The connection is to be closed after it. A status that has no name here goes out as 500.
 func AppendHandshakeRefusal(dst []byte, e *HandshakeError) []byte {
 	status, name := e.Status, statusName(e.Status)
 	if name == "" {
@@ -46,8 +47,8 @@ func AppendHandshakeRefusal(dst []byte, e *HandshakeError) []byte {
 	case 405:
 		dst = append(dst, "\r\nAllow: GET"...) // RFC 9110 15.5.6.
 	case 426:
-		// What to upgrade to, and that it is for this connection: RFC 9110 15.5.22, 7.8. The version
-		// is for a client that speaks another one: RFC 6455 4.4.
+		// What to upgrade to, and that it is for this connection: RFC 9110 15.5.22, 7.8. The
+		// version is for a client that speaks another one: RFC 6455 4.4.
 		dst = append(dst, "\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13"...)
 		dst = append(dst, "\r\nConnection: close, Upgrade"...)
 	}

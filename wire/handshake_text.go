@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// Characters of a token (RFC 9110 5.6.2) and of a host name (RFC 3986 3.2.2, no percent escapes) other
-// than letters and digits.
+// Characters of a token (RFC 9110 5.6.2) and of a host name (RFC 3986 3.2.2, no percent escapes)
+// other than letters and digits.
 const (
 	tokenMarks = "!#$%&'*+-.^_`|~"
 	hostMarks  = "-._~!$&'()*+,;="
@@ -99,8 +99,8 @@ func validHost(b []byte) bool {
 	return true
 }
 
-// readQuery takes the values that the gateway knows out of a query, the first of each. Other keys are
-// ignored, broken ones too.
+// readQuery takes the values that the gateway knows out of a query, the first of each. Other keys
+// are ignored, broken ones too.
 func (h *Handshake) readQuery(query []byte) *HandshakeError {
 	var version, encoding, compress field
 	var scratch [3 * len("encoding")]byte // Room for the longest key, all of it escaped.
@@ -154,8 +154,8 @@ func versionNumber(b []byte) int {
 	return n
 }
 
-// unescape decodes percent escapes (RFC 3986 2.1), in a query also the plus sign for a blank. What needs no
-// decoding is returned as it is, and only the rest is appended to dst.
+// unescape decodes percent escapes (RFC 3986 2.1), in a query also the plus sign for a blank.
+// What needs no decoding is returned as it is, and only the rest is appended to dst.
 func unescape(dst, b []byte, query bool) (out []byte, ok bool) {
 	if bytes.IndexByte(b, '%') < 0 && (!query || bytes.IndexByte(b, '+') < 0) {
 		return b, true

@@ -2,11 +2,12 @@ package wire
 
 import "encoding/binary"
 
-// Mask masks or unmasks b in place: octet i is combined with octet i mod 4 of the key (RFC 6455 5.3).
+// Mask masks or unmasks b in place: octet i is combined with octet i mod 4 of the key (RFC 6455
+// 5.3).
 //
-// Octet by octet this is the most expensive part of reading a frame. The key repeats every four octets, so
-// it is the same for every group of eight, and the compiler turns each group into one load, one exclusive
-// or and one store. See BenchmarkMask.
+// Octet by octet this is the most expensive part of reading a frame. The key repeats every four
+// octets, so it is the same for every group of eight, and the compiler turns each group into one
+// load, one exclusive or and one store. See BenchmarkMask.
 func Mask(b []byte, key [4]byte) {
 	word := uint64(binary.LittleEndian.Uint32(key[:]))
 	word |= word << 32

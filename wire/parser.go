@@ -5,27 +5,30 @@ import (
 	"unicode/utf8"
 )
 
-// Message is what Parser.Next found. Text and Binary are complete messages, Ping, Pong and Close single
-// frames; Continuation, the zero value, is no message.
+// Message is what Parser.Next found. Text and Binary are complete messages, Ping, Pong and Close
+// single frames; Continuation, the zero value, is no message.
 type Message struct {
 	Opcode Opcode
-	// Payload is unmasked. It lies in the caller's buffer, and is good for as long as those bytes are;
-	// that of a message which came in fragments is a buffer of its own that nobody uses again.
+	// Payload is unmasked. It lies in the caller's buffer, and is good for as long as those bytes
+	// are; that of a message which came in fragments is a buffer of its own that nobody uses
+	// again.
 	Payload []byte
 }
 
-// Parser reads the frames of one client. The zero value is ready. It belongs to the one goroutine that owns
-// the connection, and holds nothing but the fragments of a message that has not ended.
+// Parser reads the frames of one client. The zero value is ready. It belongs to the one goroutine
+// that owns the connection, and holds nothing but the fragments of a message that has not ended.
 //
-// The caller keeps the bytes that have not been consumed and offers them again, from their beginning,
-// with what has come since. A frame is therefore parsed out of the bytes it arrived in and is never copied,
-// and the buffer is bounded: once MessageBytes + FrameHeaderBytesMax bytes are there, a frame ends in them.
+// The caller keeps the bytes that have not been consumed and offers them again, from their
+// beginning, with what has come since. A frame is therefore parsed out of the bytes it arrived in
+// and is never copied, and the buffer is bounded: once MessageBytes + FrameHeaderBytesMax bytes
+// are there, a frame ends in them.
 type Parser struct {
 	// message holds the fragments taken so far.
 	// Invariant: len(message) <= Limits.MessageBytes, and nil unless opcode is set.
 	message []byte
-	// seen is how far the payload of a frame that is still arriving has been found to be valid UTF-8,
-	// counted in octets from the beginning of the unfinished code point in message, if there is one.
+	// seen is how far the payload of a frame that is still arriving has been found to be valid
+	// UTF-8, counted in octets from the beginning of the unfinished code point in message, if
+	// there is one.
 	seen int
 	// fragments counts the frames of the message that has not ended.
 	fragments uint32
@@ -44,16 +47,18 @@ type frameHeader struct {
 	key    [4]byte
 }
 
-// Next takes the next frame from buf, the connection's unread bytes, and says how many of them it consumed.
-// There are three outcomes without an error:
+// Next takes the next frame from buf, the connection's unread bytes, and says how many of them it
+// consumed. There are three outcomes without an error:
 //   - consumed is 0: more bytes are needed, and buf is unchanged;
-//   - consumed is positive and m.Opcode is OpcodeContinuation: a fragment was taken, the message goes on;
+//   - consumed is positive and m.Opcode is OpcodeContinuation: a fragment was taken, the message
+//     goes on;
 //   - otherwise m is a message or a control frame. Its payload has been unmasked in place.
 //
-// An error carries the code to close with: CloseProtocolError, CloseInvalidPayload, CloseMessageTooBig or
-// ClosePolicyViolation. After it, and after a Close, nothing more is to be read (RFC 6455 7.1.7, 5.5.1).
-// A frame is refused by its header, before its payload is waited for, and a text as soon as the octets that
-// are there cannot become valid UTF-8. How the bytes are cut into calls never changes what comes out.
+// An error carries the code to close with: CloseProtocolError, CloseInvalidPayload,
+// CloseMessageTooBig or ClosePolicyViolation. After it, and after a Close, nothing more is to be
+// read (RFC 6455 7.1.7, 5.5.1). A frame is refused by its header, before its payload is waited
+// for, and a text as soon as the octets that are there cannot become valid UTF-8. How the bytes
+// are cut into calls never changes what comes out.
 func (p *Parser) Next(buf []byte, l Limits) (m Message, consumed int, err *CloseError) {
 	h, err := p.header(buf, l)
 	if err != nil || h.size == 0 {
@@ -89,8 +94,8 @@ func (p *Parser) Next(buf []byte, l Limits) (m Message, consumed int, err *Close
 	return m, consumed, nil
 }
 
-// header reads and judges the header at the front of buf. Each rule is applied as soon as the octets it
-// speaks of are there, in the order of the octets, whether or not the rest has come.
+// header reads and judges the header at the front of buf. Each rule is applied as soon as the
+// octets it speaks of are there, in the order of the octets, whether or not the rest has come.
 func (p *Parser) header(buf []byte, l Limits) (h frameHeader, err *CloseError) {
 	if len(buf) < 2 {
 		return frameHeader{}, nil
@@ -140,7 +145,8 @@ func (p *Parser) checkSize(h frameHeader, length uint64, l Limits) *CloseError {
 	return nil
 }
 
-// fragment adds a frame to the message it is part of, and returns that message when it was the last.
+// fragment adds a frame to the message it is part of, and returns that message when it was the
+// last.
 func (p *Parser) fragment(h frameHeader, payload []byte) (Message, *CloseError) {
 	if h.opcode != OpcodeContinuation {
 		p.opcode = h.opcode
@@ -163,8 +169,9 @@ func (p *Parser) fragment(h frameHeader, payload []byte) (Message, *CloseError) 
 	return m, nil
 }
 
-// failFast checks as much of a text as has arrived of its frame, and remembers how far it came. The octets
-// in the caller's buffer stay as they are: the caller may well offer a copy of them the next time.
+// failFast checks as much of a text as has arrived of its frame, and remembers how far it came.
+// The octets in the caller's buffer stay as they are: the caller may well offer a copy of them
+// the next time.
 func (p *Parser) failFast(h frameHeader, masked []byte) *CloseError {
 	text := h.opcode == OpcodeText || h.opcode == OpcodeContinuation && p.opcode == OpcodeText
 	if !text {

@@ -42,8 +42,8 @@ type Step struct {
 	Bytes []byte
 	// Chop is the size of the pieces when it is part of the case; 0 is one piece.
 	Chop int
-	// Await is the number of replies after which the next step goes out, those of earlier steps included.
-	// A step that is to fail the connection awaits the close: AwaitClose.
+	// Await is the number of replies after which the next step goes out, those of earlier steps
+	// included. A step that is to fail the connection awaits the close: AwaitClose.
 	Await int
 }
 
@@ -57,10 +57,12 @@ type Case struct {
 	Steps []Step
 	// Replies are what the server must answer before the close.
 	Replies []Reply
-	// Lossy says that a server may fail the connection before it has sent the replies, which is NonStrict.
+	// Lossy says that a server may fail the connection before it has sent the replies, which is
+	// NonStrict.
 	Lossy   bool
 	Closing Closing
-	// Codes are the close codes that the server may send. CloseNoStatus stands for a close without one.
+	// Codes are the close codes that the server may send. CloseNoStatus stands for a close
+	// without one.
 	Codes []wire.CloseCode
 	// Clean says that a close frame must come; otherwise to drop the connection is NonStrict.
 	Clean bool
@@ -71,7 +73,8 @@ type Case struct {
 // MessageBytesMax is the longest message in the table. A server under test has to allow it.
 const MessageBytesMax = 256 << 10
 
-// FragmentsMax is the largest number of fragments of a message in the table. A server has to allow it.
+// FragmentsMax is the largest number of fragments of a message in the table. A server has to
+// allow it.
 const FragmentsMax = 64
 
 // Limits are those that a server under test has to run with.

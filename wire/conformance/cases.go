@@ -79,8 +79,8 @@ func pings() []Case {
 		echoed("2.11", "ten pings, octet by octet", pongs, step(ten...).chopped(1)))
 }
 
-// refused is a case in which a hello is to be echoed before a bad frame fails the connection; the ping
-// after it must not be answered.
+// refused is a case in which a hello is to be echoed before a bad frame fails the connection; the
+// ping after it must not be answered.
 func refused(id, about string, bad frame, chop int) Case {
 	return failed(id, about, wire.CloseProtocolError, []Reply{{text, hello}},
 		step(sayHello(), bad, frame{op: ping}).chopped(chop))

@@ -6,7 +6,8 @@ import (
 	"throng/wire"
 )
 
-// fragments is group 5: messages in several frames, control frames among them, and broken sequences.
+// fragments is group 5: messages in several frames, control frames among them, and broken
+// sequences.
 func fragments() []Case {
 	first := frame{op: text, more: true, payload: "fragment1"}
 	last := frame{op: continuation, payload: "fragment2"}
@@ -44,7 +45,8 @@ func fragments() []Case {
 	return append(all, promptPongs("5.19", false), promptPongs("5.20", true))
 }
 
-// nothingToContinue is 5.9 to 5.14: a continuation comes first, with FIN and without, at three chops.
+// nothingToContinue is 5.9 to 5.14: a continuation comes first, with FIN and without, at three
+// chops.
 func nothingToContinue() (all []Case) {
 	ids := [...]string{"5.9", "5.10", "5.11", "5.12", "5.13", "5.14"}
 	for i, id := range ids {
@@ -75,8 +77,8 @@ func repeatedContinuation(more bool) Step {
 	return step(append(group, group...)...)
 }
 
-// promptPongs is 5.19 and 5.20: pings among five fragments, the first of which must be answered before the
-// client goes on.
+// promptPongs is 5.19 and 5.20: pings among five fragments, the first of which must be answered
+// before the client goes on.
 func promptPongs(id string, framewise bool) Case {
 	more := func(op wire.Opcode, payload string) frame {
 		return frame{op: op, more: true, payload: payload}

@@ -50,7 +50,8 @@ func texts() []Case {
 	return append(append(all, failFast()...), sequences()...)
 }
 
-// failFast is 6.4: the client waits for the connection to be failed as soon as the text cannot become valid.
+// failFast is 6.4: the client waits for the connection to be failed as soon as the text cannot
+// become valid.
 func failFast() []Case {
 	payload := greek + outOfRange + "edited"
 	whole := frame{op: text, payload: payload}
@@ -66,8 +67,8 @@ func failFast() []Case {
 		s[1].Await = AwaitClose
 		return s
 	}
-	// The octet that settles it is the second of the sequence. It is alone in the second fragment of
-	// 6.4.2 and the second piece of 6.4.4.
+	// The octet that settles it is the second of the sequence. It is alone in the second fragment
+	// of 6.4.2 and the second piece of 6.4.4.
 	start, settled := len(greek), len(greek)+1
 	bad := func(id, about string, s []Step) Case {
 		return failed(id, about, wire.CloseInvalidPayload, nil, s...)
@@ -130,7 +131,8 @@ func sequenceRows() []sequenceRow {
 			"\uFFF9", "\uFFFA", "\uFFFB", "\uFFFC", "\uFFFD", "\uFFFE", "\uFFFF"}})
 }
 
-// boundaryRows are the first and last sequences of each length, those that RFC 3629 took away included.
+// boundaryRows are the first and last sequences of each length, those that RFC 3629 took away
+// included.
 func boundaryRows() []sequenceRow {
 	return []sequenceRow{
 		{7, "first sequence of its length", true, []string{
@@ -147,8 +149,8 @@ func boundaryRows() []sequenceRow {
 	}
 }
 
-// malformedRows break the rules of how octets follow each other, or spell a character at more length than it
-// needs, or spell half of a UTF-16 pair.
+// malformedRows break the rules of how octets follow each other, or spell a character at more
+// length than it needs, or spell half of a UTF-16 pair.
 func malformedRows() []sequenceRow {
 	alternating := strings.Repeat("\x80\xBF", 3)
 	strayed := []string{"\x80", "\xBF"}

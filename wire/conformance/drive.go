@@ -10,10 +10,10 @@ import (
 	"throng/wire"
 )
 
-// Drive runs a case against a server that is a function: it takes some of the client's octets, and returns
-// what it says to them and whether the connection is still open. chop is the size of the pieces; 0 is what
-// the case says, and a negative one draws sizes at random, seeded by it. The error says why the verdict is
-// Failed or NonStrict.
+// Drive runs a case against a server that is a function: it takes some of the client's octets,
+// and returns what it says to them and whether the connection is still open. chop is the size of
+// the pieces; 0 is what the case says, and a negative one draws sizes at random, seeded by it.
+// The error says why the verdict is Failed or NonStrict.
 func Drive(c Case, chop int, server func(in []byte) (out []byte, open bool)) (Verdict, error) {
 	var t transcript
 	send := func(s Step) {
@@ -126,8 +126,8 @@ func (t *transcript) hear(op wire.Opcode, payload []byte) {
 	}
 }
 
-// readFrame reads one frame of a server. It is strict, and knows nothing of fragments: an echo of a message
-// is one frame. size is 0 when the frame is not all there.
+// readFrame reads one frame of a server. It is strict, and knows nothing of fragments: an echo of
+// a message is one frame. size is 0 when the frame is not all there.
 func readFrame(b []byte) (op wire.Opcode, payload []byte, size int, err error) {
 	if len(b) < 2 {
 		return 0, nil, 0, nil

@@ -2,8 +2,9 @@ package conformance
 
 import "throng/wire"
 
-// Echo is the server that the cases speak of: it echoes messages, answers pings and closes as it is closed.
-// It is the smallest complete use of wire.Parser. One Echo serves one connection after its handshake.
+// Echo is the server that the cases speak of: it echoes messages, answers pings and closes as it
+// is closed. It is the smallest complete use of wire.Parser. One Echo serves one connection after
+// its handshake.
 type Echo struct {
 	Limits wire.Limits
 
@@ -12,8 +13,8 @@ type Echo struct {
 	done   bool
 }
 
-// Feed takes what the client sent and appends to dst what to answer. After open was false, the answer is the
-// last one, and the connection is to be closed behind it.
+// Feed takes what the client sent and appends to dst what to answer. After open was false, the
+// answer is the last one, and the connection is to be closed behind it.
 func (e *Echo) Feed(dst, in []byte) (out []byte, open bool) {
 	e.unread = append(e.unread, in...)
 	at := 0

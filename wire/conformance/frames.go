@@ -23,8 +23,8 @@ const (
 	pong         = wire.OpcodePong
 )
 
-// append encodes the frame. Keys differ from frame to frame, and their octets from each other, so that a
-// key applied to the wrong octet shows.
+// append encodes the frame. Keys differ from frame to frame, and their octets from each other, so
+// that a key applied to the wrong octet shows.
 func (f frame) append(dst []byte) []byte {
 	n := uint32(len(dst)+len(f.payload)) + 1
 	var key [4]byte

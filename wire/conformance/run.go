@@ -14,13 +14,14 @@ import (
 const (
 	// awaitLimit ends the wait for something that the server owes. It is no part of any good run.
 	awaitLimit = 5 * time.Second
-	// fineOctets is how many octets of a step go out as small as a chop size says. What comes after them
-	// is the inside of one long payload, and a write for each octet of it would show nothing new.
+	// fineOctets is how many octets of a step go out as small as a chop size says. What comes
+	// after them is the inside of one long payload, and a write for each octet of it would show
+	// nothing new.
 	fineOctets = 512
 )
 
-// Run runs a case over a connection, which dial opens and on which the handshake is done (see Upgrade). chop
-// and the result are those of Drive.
+// Run runs a case over a connection, which dial opens and on which the handshake is done (see
+// Upgrade). chop and the result are those of Drive.
 func Run(c Case, chop int, dial func() (net.Conn, error)) (Verdict, error) {
 	conn, err := dial()
 	if err != nil {
@@ -42,8 +43,8 @@ func Run(c Case, chop int, dial func() (net.Conn, error)) (Verdict, error) {
 			l.send(conn, goodbye(), chop)
 		}
 	}
-	// The server closes the connection first, so that it is the client who can come back at once to the
-	// same pair of ports. RFC 6455 7.1.1.
+	// The server closes the connection first, so that it is the client who can come back at once
+	// to the same pair of ports. RFC 6455 7.1.1.
 	if !l.await(func(t *transcript) bool { return t.dropped }) {
 		l.note(func(t *transcript) { t.linger = true })
 	}
@@ -52,8 +53,8 @@ func Run(c Case, chop int, dial func() (net.Conn, error)) (Verdict, error) {
 	return c.grade(&l.transcript)
 }
 
-// listener hears the server while the client speaks, since a server that echoes may not read on before it
-// has been read.
+// listener hears the server while the client speaks, since a server that echoes may not read on
+// before it has been read.
 type listener struct {
 	mu         sync.Mutex
 	transcript transcript // Guarded by mu.
