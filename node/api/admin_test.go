@@ -22,7 +22,10 @@ func furnished() *fakeNode {
 		panic(err)
 	}
 	n.users[1], n.tokens["tok.en"] = user, 1
-	n.guilds[2] = &fakeGuild{doc: []byte(`{"id":"2","name":"g","roles":[]}`), members: []string{"1"}}
+	n.guilds[2] = &fakeGuild{
+		doc:     []byte(`{"id":"2","name":"g","roles":[]}`),
+		members: []string{"1"},
+	}
 	n.guilds[5] = &fakeGuild{doc: []byte(`{"id":"5","name":"empty"}`)}
 	n.channels[3], n.channels[6] = 2, 5
 	n.sessions["abc"] = SessionInfo{ID: "abc", User: 1, State: "live"}
@@ -63,7 +66,8 @@ func TestAdminRoutesAnswer(t *testing.T) {
 		{"user with a token that is taken", "PUT", "/v1/users/7", `{"token":"tok.en"}`, 409,
 			`{"error":"the token is another user's","field":"token"}`},
 
-		{"register a token", "POST", "/v1/users/1/tokens", `{"token":"abc"}`, 200, `{"token":"abc"}`},
+		{"register a token", "POST", "/v1/users/1/tokens", `{"token":"abc"}`, 200,
+			`{"token":"abc"}`},
 		{"token for nobody", "POST", "/v1/users/9/tokens", ``, 404, `{"error":"Unknown User"}`},
 		{"token that is a number", "POST", "/v1/users/1/tokens", `{"token":5}`, 400,
 			`{"error":"want a string","field":"token"}`},
@@ -75,7 +79,8 @@ func TestAdminRoutesAnswer(t *testing.T) {
 		{"guild with another id", "PUT", "/v1/guilds/8", `{"id":"9","name":"x"}`, 400, ""},
 		{"guild that the node refuses", "PUT", "/v1/guilds/8", `{}`, 400,
 			`{"error":"want a name","field":"name"}`},
-		{"get a guild", "GET", "/v1/guilds/2", ``, 200, `{"roles":[],"id":"2","name":"g",` + counts},
+		{"get a guild", "GET", "/v1/guilds/2", ``, 200,
+			`{"roles":[],"id":"2","name":"g",` + counts},
 		{"get no guild", "GET", "/v1/guilds/9", ``, 404, `{"error":"Unknown Guild"}`},
 		{"largest", "GET", "/v1/guilds?top=sessions&limit=1", ``, 200, `[` + top + `]`},
 		{"largest by something else", "GET", "/v1/guilds?top=age", ``, 400, ""},
@@ -84,7 +89,8 @@ func TestAdminRoutesAnswer(t *testing.T) {
 		{"delete a guild", "DELETE", "/v1/guilds/2", ``, 204, ""},
 		{"delete no guild", "DELETE", "/v1/guilds/9", ``, 404, ""},
 		{"delete a member", "DELETE", "/v1/guilds/2/members/1", ``, 204, ""},
-		{"delete no member", "DELETE", "/v1/guilds/2/members/9", ``, 404, `{"error":"Unknown Member"}`},
+		{"delete no member", "DELETE", "/v1/guilds/2/members/9", ``, 404,
+			`{"error":"Unknown Member"}`},
 		{"member that is no snowflake", "DELETE", "/v1/guilds/2/members/x", ``, 400,
 			`{"error":"\"x\" is not a snowflake","field":"user"}`},
 
@@ -235,7 +241,8 @@ func TestHealthAndReadinessAndCheckTellApart(t *testing.T) {
 	if a.header.Get("Retry-After") == "" {
 		t.Error("503 without Retry-After")
 	}
-	request(t, "GET", url+"/debug/check", "").want(t, 500, `{"error":"loop 1: 3 slots, 4 sessions"}`)
+	request(t, "GET", url+"/debug/check", "").
+		want(t, 500, `{"error":"loop 1: 3 slots, 4 sessions"}`)
 	request(t, "POST", url+"/v1/drain", "").want(t, 202, "")
 	if !n.drained {
 		t.Error("the node was not told to drain")

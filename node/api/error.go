@@ -25,21 +25,20 @@ func (e *Error) Error() string {
 
 // What Discord's API answers, by its own names.
 var (
-	Unauthorized       = &Error{Status: http.StatusUnauthorized, Message: "401: Unauthorized"}
-	NotFound           = &Error{Status: http.StatusNotFound, Message: "404: Not Found"}
-	UnknownChannel     = &Error{Status: http.StatusNotFound, Code: 10003, Message: "Unknown Channel"}
-	UnknownGuild       = &Error{Status: http.StatusNotFound, Code: 10004, Message: "Unknown Guild"}
-	UnknownMember      = &Error{Status: http.StatusNotFound, Code: 10007, Message: "Unknown Member"}
-	UnknownUser        = &Error{Status: http.StatusNotFound, Code: 10013, Message: "Unknown User"}
-	UnknownSession     = &Error{Status: http.StatusNotFound, Code: 10020, Message: "Unknown Session"}
-	MissingAccess      = &Error{Status: http.StatusForbidden, Code: 50001, Message: "Missing Access"}
-	MissingPermissions = &Error{Status: http.StatusForbidden, Code: 50013,
-		Message: "Missing Permissions"}
+	Unauthorized       = &Error{Status: 401, Message: "401: Unauthorized"}
+	NotFound           = &Error{Status: 404, Message: "404: Not Found"}
+	UnknownChannel     = &Error{Status: 404, Code: 10003, Message: "Unknown Channel"}
+	UnknownGuild       = &Error{Status: 404, Code: 10004, Message: "Unknown Guild"}
+	UnknownMember      = &Error{Status: 404, Code: 10007, Message: "Unknown Member"}
+	UnknownUser        = &Error{Status: 404, Code: 10013, Message: "Unknown User"}
+	UnknownSession     = &Error{Status: 404, Code: 10020, Message: "Unknown Session"}
+	MissingAccess      = &Error{Status: 403, Code: 50001, Message: "Missing Access"}
+	MissingPermissions = &Error{Status: 403, Code: 50013, Message: "Missing Permissions"}
 )
 
 // Invalid is 400 with the field at fault; field may be empty.
 func Invalid(field, format string, args ...any) *Error {
-	return &Error{Status: http.StatusBadRequest, Code: 50035, Field: field,
+	return &Error{Status: http.StatusBadRequest, Code: codeInvalidForm, Field: field,
 		Message: fmt.Sprintf(format, args...)}
 }
 

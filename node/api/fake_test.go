@@ -258,7 +258,9 @@ func (n *fakeNode) TopGuilds(ctx context.Context, limit int) (list []GuildInfo, 
 	for id, g := range n.guilds {
 		list = append(list, GuildInfo{ID: id, SessionCount: len(g.members)})
 	}
-	slices.SortFunc(list, func(a, b GuildInfo) int { return cmp.Compare(b.SessionCount, a.SessionCount) })
+	slices.SortFunc(list, func(a, b GuildInfo) int {
+		return cmp.Compare(b.SessionCount, a.SessionCount)
+	})
 	return list[:min(limit, len(list))], nil
 }
 

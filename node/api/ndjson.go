@@ -101,8 +101,6 @@ type stopped struct {
 	line  int
 }
 
-func (s *stopped) Unwrap() error { return s.error }
-
 // batcher reads NDJSON and hands what it parsed to the node, a batch at a time.
 type batcher[T any] struct {
 	door  *door

@@ -21,8 +21,8 @@ func TestLinesAreTakenOneByOne(t *testing.T) {
 		{"two lines, blank ones between, CRLF", "{\"id\":\"1\"}\r\n\r\n\n{\"id\":\"2\"}\r\n",
 			`{"accepted":2,"rejected":[],"rejected_count":0}`},
 		{"a bad line between good ones", "{\"id\":\"1\"}\n\n{\"id\":}\n{\"id\":\"2\"}\n",
-			`{"accepted":2,"rejected":[{"line":3,"error":"not valid JSON, or nested deeper than 64"}],` +
-				`"rejected_count":1}`},
+			`{"accepted":2,"rejected":[{"line":3,` +
+				`"error":"not valid JSON, or nested deeper than 64"}],"rejected_count":1}`},
 		{"a line without an id", "{}", `{"accepted":0,"rejected":[{"line":1,` +
 			`"error":"id: want the user's snowflake"}],"rejected_count":1}`},
 		{"a line that the node refuses, before one that does not parse",
@@ -79,7 +79,8 @@ func TestMembersReachTheNodeInOrderAndInBatches(t *testing.T) {
 func TestMembersOfNoGuildAreRefusedAsAWhole(t *testing.T) {
 	url := serve(t, Admin(furnished(), Config{}))
 	request(t, "POST", url+"/v1/guilds/9/members", "").
-		want(t, 404, `{"error":"Unknown Guild","accepted":0,"rejected":[],"rejected_count":0,"line":1}`)
+		want(t, 404, `{"error":"Unknown Guild","accepted":0,"rejected":[],"rejected_count":0,`+
+			`"line":1}`)
 	request(t, "POST", url+"/v1/guilds/9/members", "{\"user_id\":\"1\"}\n").want(t, 404, "")
 	request(t, "POST", url+"/v1/guilds/x/members", "").want(t, 400, "")
 	request(t, "POST", url+"/v1/guilds/2/members?announce=perhaps", "").
@@ -160,7 +161,8 @@ func TestEventsAreOneOrMany(t *testing.T) {
 			`{"event_index":2,"accepted":2,"rejected":[],"rejected_count":0}`, 2},
 		{"two and a bad one", "", one + "\n{\"t\":\"a b\",\"d\":{}}\n" + two, 202,
 			`{"event_index":2,"accepted":2,"rejected":[{"line":2,` +
-				`"error":"t: want an event's name of 1 to 64 of A-Z, 0-9 and _"}],"rejected_count":1}`, 2},
+				`"error":"t: want an event's name of 1 to 64 of A-Z, 0-9 and _"}],` +
+				`"rejected_count":1}`, 2},
 		{"one that the guild refuses", "", `{"t":"CHANNEL_DELETE","d":{}}`, 400,
 			`{"error":"there is no such channel","field":"d.id"}`, 0},
 		{"two, one refused by the guild", "", `{"t":"CHANNEL_DELETE","d":{}}` + "\n" + two, 202,
@@ -184,7 +186,8 @@ func TestEventsAreOneOrMany(t *testing.T) {
 		{"nested too deep", "", `{"t":"A","d":{"x":` + strings.Repeat("[", 63) +
 			strings.Repeat("]", 63) + `}}`, 400, "", 0},
 		{"more than one event's limit, and one line", "", `{"t":"A","d":{"x":"` +
-			strings.Repeat("x", 500) + `"}}`, 413, `{"error":"the event is larger than 400 bytes"}`, 0},
+			strings.Repeat("x", 500) + `"}}`, 413,
+			`{"error":"the event is larger than 400 bytes"}`, 0},
 		{"more than one event's limit, and lines", "", strings.Repeat(two+"\n", 50), 202,
 			`{"event_index":50,"accepted":50,"rejected":[],"rejected_count":0}`, 50},
 	} {
@@ -203,7 +206,8 @@ func TestEventsAreOneOrMany(t *testing.T) {
 func TestEventsKeepTheirBytes(t *testing.T) {
 	n := furnished()
 	url := serve(t, Admin(n, Config{}))
-	request(t, "POST", url+"/v1/guilds/2/events", `{"op":0,"s":5,"d":{"b":1e3, "a":"\u0041"},"t":"X_1"}`).
+	request(t, "POST", url+"/v1/guilds/2/events",
+		`{"op":0,"s":5,"d":{"b":1e3, "a":"\u0041"},"t":"X_1"}`).
 		want(t, 202, `{"event_index":1}`)
 	got := n.guilds[2].events[0]
 	if got.Type != "X_1" || string(got.Data) != `{"b":1e3, "a":"\u0041"}` {
@@ -235,7 +239,8 @@ func TestStreamedEventLeavesBeforeTheNextLineIsThere(t *testing.T) {
 	body, lines := io.Pipe()
 	done := make(chan answer)
 	go func() {
-		a, err := send("POST", url+"/v1/guilds/2/events", body, "Content-Type", "application/x-ndjson")
+		a, err := send("POST", url+"/v1/guilds/2/events", body,
+			"Content-Type", "application/x-ndjson")
 		if err != nil {
 			t.Error(err)
 		}
@@ -261,7 +266,8 @@ func TestProducerThatFallsSilentIsCutOff(t *testing.T) {
 	body, lines := io.Pipe()
 	defer func() { _ = lines.Close() }()
 	go func() { fmt.Fprintln(lines, `{"t":"A","d":{}}`) }()
-	a, err := send("POST", s.URL+"/v1/guilds/2/events", body, "Content-Type", "application/x-ndjson")
+	a, err := send("POST", s.URL+"/v1/guilds/2/events", body,
+		"Content-Type", "application/x-ndjson")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -25,7 +25,7 @@ type Node interface {
 //
 // The methods that take many inputs return one error per input, nil where it was accepted, or a
 // nil slice when all were; the last error is for the call as a whole, and then nothing in it counts
-// as accepted.
+// as accepted. A call without inputs only asks whether what the path names is there.
 type Provisioning interface {
 	PutUsers(ctx context.Context, users []UserInput) ([]error, error)
 	// PutToken registers a token for a user that exists: UnknownUser, or a conflict when the

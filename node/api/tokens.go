@@ -30,7 +30,7 @@ func checkToken(token string) error {
 	}
 	for i := range len(token) {
 		if token[i] <= ' ' || token[i] > '~' {
-			return Invalid("token", "want printable ASCII without blanks, and no \"Bot \" before it")
+			return Invalid("token", "want printable ASCII without blanks or a \"Bot \" prefix")
 		}
 	}
 	return nil
