@@ -1,6 +1,10 @@
 package fanout
 
-import "throng/wire"
+import (
+	"slices"
+
+	"throng/wire"
+)
 
 // Event is one thing to deliver, shared by all loops of the node.
 // It is immutable once published; only the frames inside Dispatch are built later, each at most once.
@@ -67,4 +71,47 @@ func (b Bitset) empty() bool {
 		}
 	}
 	return true
+}
+
+// plain reports whether no single user is treated apart: then intents and class alone decide.
+func (e *Event) plain() bool {
+	return e.SelfRule == wire.SelfNone && len(e.Full) == 0 && len(e.Also) == 0
+}
+
+// admits reports whether a receiver of that user, with those intents and of that class, gets the
+// event.
+func (e *Event) admits(user wire.Snowflake, intents wire.Intents, class uint32) bool {
+	self := user == e.Self
+	switch e.SelfRule {
+	case wire.SelfNever:
+		if self {
+			return false
+		}
+	case wire.SelfAlways:
+		if self {
+			return true
+		}
+	case wire.SelfOnly:
+		if !self {
+			return false
+		}
+	case wire.SelfOnlyGuilds:
+		if !self && intents&wire.IntentGuildMembers == 0 {
+			return false
+		}
+	}
+	if e.Intents != 0 && intents&e.Intents == 0 {
+		return false
+	}
+	if e.Visible == nil || e.Visible.Has(class) {
+		return true
+	}
+	_, also := slices.BinarySearch(e.Also, user)
+	return also
+}
+
+// full reports whether the user gets the full body whatever its intents.
+func (e *Event) full(user wire.Snowflake) bool {
+	_, found := slices.BinarySearch(e.Full, user)
+	return found
 }

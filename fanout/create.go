@@ -1,0 +1,172 @@
+package fanout
+
+import (
+	"cmp"
+	"slices"
+
+	"throng/store"
+	"throng/wire"
+)
+
+// Join lets a session of a member listen to the guild. Admission carries GUILD_CREATE, which shows
+// the guild as of this moment; every later message of the guild to that loop builds on it.
+func (g *Guild) Join(r Receiver, now int64) (Change, error) {
+	t := g.turn(now)
+	if g.receivers.get(r.Handle) != nil {
+		return t.refuse(&Error{Kind: Conflict, Reason: "The session has joined already."})
+	}
+	member, ok := g.members.Get(uint64(r.User))
+	if !ok {
+		return t.refuse(&Error{Kind: NotFound, Reason: "The user is no member of the guild."})
+	}
+	class := g.classOf(member, now)
+	g.classes.hold(class)
+	g.receivers.add(r, class)
+	m := Msg{Kind: MsgAdmit, Loop: int(r.Loop), To: r.Handle, Receiver: r, Class: class}
+	if r.Intents&wire.IntentGuilds != 0 {
+		body := g.createBody(&r, class, member)
+		m.Dispatches = []*wire.Dispatch{wire.NewDispatch("GUILD_CREATE", body, nil)}
+	}
+	t.send(m)
+	return t.done(), nil
+}
+
+// Leave follows the end of a session. Its loop has let go of it already.
+func (g *Guild) Leave(h Handle, now int64) Change {
+	t := g.turn(now)
+	r := g.receivers.get(h)
+	if r == nil {
+		return t.done()
+	}
+	user, spoke := r.User, r.spoke
+	t.drop(h)
+	if v := g.voices[user]; v != nil && v.held && v.handle == h {
+		t.leaveVoice(user)
+	}
+	if spoke {
+		t.losePresence(user)
+	}
+	return t.done()
+}
+
+// createBody is the body of GUILD_CREATE: a head that is the same for all, then what differs.
+//
+// The head is most of the bytes, roles and channels, and is encoded once for as long as the guild
+// does not change; a session costs one copy of it. Bots get all channels, hidden ones included;
+// threads and voice states only where they may look.
+func (g *Guild) createBody(r *Receiver, class uint32, self store.Member) []byte {
+	if g.head == nil {
+		g.head = append(g.appendGuild(make([]byte, 0, g.docBytes)), `,"lazy":true,"unavailable":false`...)
+	}
+	count := g.members.Len()
+	large := count > r.LargeThreshold
+	voice := g.usersInVoice(0)
+	members := g.createMembers(r, self, voice, large)
+	dst := make([]byte, 0, len(g.head)+1024+512*len(members))
+	dst = append(dst, g.head...)
+	dst = appendTime(wire.AppendKey(dst, "joined_at"), self.JoinedAt)
+	dst = wire.AppendBool(wire.AppendKey(dst, "large"), large)
+	dst = wire.AppendInt(wire.AppendKey(dst, "member_count"), int64(count))
+	dst = append(wire.AppendKey(dst, "threads"), '[')
+	for _, th := range g.threads {
+		if !th.archived && g.seesThread(th, r.User, class) {
+			dst = th.appendFor(wire.AppendComma(dst), r.User)
+		}
+	}
+	dst = append(wire.AppendKey(append(dst, ']'), "voice_states"), '[')
+	for _, user := range voice {
+		if v := g.voices[user]; g.seesChannel(class, v.channel) {
+			dst = append(wire.AppendComma(dst), v.raw...)
+		}
+	}
+	view := g.view()
+	dst = append(wire.AppendKey(append(dst, ']'), "members"), '[')
+	for _, m := range members {
+		dst = view.append(wire.AppendComma(dst), m, 0)
+	}
+	dst = append(wire.AppendKey(append(dst, ']'), "presences"), '[')
+	if r.Intents&wire.IntentGuildPresences != 0 {
+		for _, m := range members {
+			user := wire.Snowflake(m.User)
+			if p := g.presences.get(user); p != nil {
+				dst = p.append(wire.AppendComma(dst), user, 0)
+			}
+		}
+	}
+	return append(dst, ']', '}')
+}
+
+// createMembers returns the members that GUILD_CREATE shows, ascending. Without GUILD_PRESENCES, or
+// in a very large guild, these are the member itself and those in voice. Else all, when the guild
+// is not large to the session; and when it is, also who is online, and who has roles or a nick.
+func (g *Guild) createMembers(
+	r *Receiver, self store.Member, voice []wire.Snowflake, large bool,
+) []store.Member {
+	members := []store.Member{self}
+	add := func(m store.Member) {
+		if len(members) < createMembersMax {
+			members = append(members, m)
+		}
+	}
+	addUsers := func(users []wire.Snowflake) {
+		for _, user := range users {
+			if m, ok := g.members.Get(uint64(user)); ok {
+				add(m)
+			}
+		}
+	}
+	addUsers(voice)
+	count := g.members.Len()
+	presences := r.Intents&wire.IntentGuildPresences != 0 && count <= createPresenceMembersMax
+	switch {
+	case presences && !large:
+		g.members.Range(func(m store.Member) bool {
+			add(m)
+			return true
+		})
+	case presences:
+		addUsers(g.presences.users())
+		if count <= createScanMax {
+			g.addNotable(add)
+		}
+	}
+	slices.SortFunc(members, func(a, b store.Member) int { return cmp.Compare(a.User, b.User) })
+	return slices.CompactFunc(members, func(a, b store.Member) bool { return a.User == b.User })
+}
+
+// addNotable adds who has roles or a nick. The table is in no order when it is large, and what is
+// cut off must not depend on it, so the ids are sorted first.
+func (g *Guild) addNotable(add func(store.Member)) {
+	var notable []store.Member
+	g.members.Range(func(m store.Member) bool {
+		if m.RoleSet != 0 || m.Extra != "" && nick(m) != "" {
+			notable = append(notable, m)
+		}
+		return true
+	})
+	slices.SortFunc(notable, func(a, b store.Member) int { return cmp.Compare(a.User, b.User) })
+	for _, m := range notable {
+		add(m)
+	}
+}
+
+// Delete removes the guild: its sessions hear GUILD_DELETE, and each loop drops its relay. The loops
+// are named one by one: after this the guild has none, and AllLoops would be nobody.
+func (g *Guild) Delete(now int64) Change {
+	t := g.turn(now)
+	info, _ := wire.LookupEvent("GUILD_DELETE")
+	ev := toAll(info)
+	ev.Dispatch = wire.NewDispatch("GUILD_DELETE", g.deleteBody(), nil)
+	g.index++
+	for _, loop := range g.receivers.loops {
+		t.send(Msg{Kind: MsgPublish, Loop: loop, Event: &ev})
+		t.send(Msg{Kind: MsgGone, Loop: loop})
+	}
+	t.keep(store.Op{Kind: store.OpDeleteGuild, Guild: uint64(g.id)})
+	t.c.Left = g.receivers.users()
+	g.receivers = receivers{}
+	g.receivers.init()
+	g.classes = classes{}
+	g.classes.init()
+	return t.done()
+}

@@ -1,0 +1,129 @@
+package fanout
+
+import (
+	"encoding/binary"
+	"hash/fnv"
+
+	"throng/store"
+	"throng/wire"
+)
+
+// Guild is one guild's state machine. All methods are for the shard that owns it; only the member
+// tables and what hangs off a Query may be read by others.
+type Guild struct {
+	// Static after construction.
+	id    wire.Snowflake
+	users *store.Users
+
+	// What the directory keeps.
+	document
+	roleByID    map[wire.Snowflake]*role
+	roleIDs     roleFilter
+	channelByID map[wire.Snowflake]*channel
+	threadByID  map[wire.Snowflake]*thread
+	members     *store.Members
+	roleSets    *store.RoleSets
+
+	// What lives as long as the sessions.
+	presences presences
+	voices    map[wire.Snowflake]*voiceState
+	receivers receivers
+	classes   classes
+	// timeouts holds when the connected members' timeouts end, and timeoutNext the first of it.
+	timeouts    map[wire.Snowflake]int64
+	timeoutNext int64
+
+	index uint64 // Events published.
+	held  []Msg  // For the front of the next Change; see turn.refuse.
+	// A message's id is made of the time and a number in that millisecond.
+	messageMilli int64
+	messageSeq   int
+
+	// head is the part of GUILD_CREATE that is the same for all; nil when it must be made anew.
+	head     []byte
+	docBytes int // Size of the last document, to allocate the next one at once.
+}
+
+// NewGuild returns a guild that has @everyone and nothing else. Restore or Replace follows.
+func NewGuild(id wire.Snowflake, users *store.Users) *Guild {
+	g := &Guild{
+		id: id, users: users,
+		members: store.NewMembers(), roleSets: store.NewRoleSets(),
+		voices:   make(map[wire.Snowflake]*voiceState),
+		timeouts: make(map[wire.Snowflake]int64),
+	}
+	g.receivers.init()
+	g.classes.init()
+	d, err := parseDocument(id, []byte("{}"))
+	if err != nil {
+		panic(err)
+	}
+	g.setDocument(d)
+	return g
+}
+
+// ID returns the guild's id.
+func (g *Guild) ID() wire.Snowflake { return g.id }
+
+// Restore takes back what Doc returned.
+func (g *Guild) Restore(doc []byte) error {
+	d, err := parseDocument(g.id, doc)
+	if err != nil {
+		return err
+	}
+	g.setDocument(d)
+	g.forgetSight()
+	return nil
+}
+
+// RestoreMember takes back a member that an earlier Change told to keep. Roles that the guild no
+// longer has stay with the record; see roleFilter.
+func (g *Guild) RestoreMember(record store.MemberRecord) {
+	member := record.Member
+	member.RoleSet = g.roleSets.Intern(record.Roles)
+	g.members.Put(member)
+}
+
+// RestoreMembers does the same for many, which costs less in a guild that is still small.
+func (g *Guild) RestoreMembers(records []store.MemberRecord) {
+	members := make([]store.Member, len(records))
+	for i, record := range records {
+		members[i] = record.Member
+		members[i].RoleSet = g.roleSets.Intern(record.Roles)
+	}
+	g.members.PutAll(members)
+}
+
+// setDocument makes d the guild's document.
+func (g *Guild) setDocument(d *document) {
+	g.document = *d
+	g.setRoles(d.roles)
+	g.setChannels(d.channels)
+	g.setThreads(d.threads)
+	g.head = nil
+	if g.docBytes == 0 {
+		g.docBytes = 4096
+	}
+}
+
+// keep returns the operation that keeps the guild's document as it is now.
+func (g *Guild) keep() store.Op {
+	return store.Op{Kind: store.OpPutGuild, Guild: uint64(g.id), Doc: g.Doc()}
+}
+
+// Message ids must not collide between guilds, which number theirs on their own. So the 22 bits
+// below the time are mostly a hash of the guild: 10 bits in the place of worker and process, and
+// the first number of a millisecond, below messageSeqHalf. The rest counts up from there.
+const messageSeqHalf = 1 << 11
+
+// nextMessageID returns a new id, greater than any before it.
+func (g *Guild) nextMessageID(now int64) wire.Snowflake {
+	hash := fnv.New32a()
+	hash.Write(binary.BigEndian.AppendUint64(nil, uint64(g.id)))
+	sum := int(hash.Sum32())
+	g.messageSeq++
+	if now > g.messageMilli || g.messageSeq == messageSeqHalf {
+		g.messageMilli, g.messageSeq = max(now, g.messageMilli+1), 0
+	}
+	return wire.SnowflakeAt(g.messageMilli, sum&1023, sum>>10&(messageSeqHalf-1)+g.messageSeq)
+}

@@ -1,0 +1,46 @@
+package fanout
+
+// Limits of one guild's document. Discord's own limits are 250 roles, 500 channels and 1,000
+// active threads; ours leave room above them, and exist so that one document cannot make every
+// GUILD_CREATE of the guild, and every computation over its channels, arbitrarily long.
+const (
+	rolesMax      = 1000
+	channelsMax   = 2000
+	threadsMax    = 10000
+	overwritesMax = 1000 // Of one channel.
+	thingsMax     = 2000 // Of one list of emojis, stickers, sounds, stages or scheduled events.
+
+	// threadMembersMax is Discord's limit of members of a thread.
+	threadMembersMax = 1000
+
+	voiceServersMax = 64
+)
+
+// Bounds of one GUILD_CREATE in a guild that is larger than the session's threshold: the protocol
+// promises "online members, members with roles or nick" there, and a client that wants more asks
+// for chunks. The scan is over the whole member table and runs on the shard, about 30 ns a member.
+const (
+	createMembersMax = 1000
+	createScanMax    = 10000
+	// createPresenceMembersMax is the size past which the protocol sends no presences on joining.
+	createPresenceMembersMax = 75000
+)
+
+// chunkMembers is the size of every chunk of an answer but the last: discord.js takes the first
+// shorter chunk for the end.
+const chunkMembers = 1000
+
+// queryLimitMax and queryUsersMax are the protocol's bounds of a request for members.
+const (
+	queryLimitMax = 100
+	queryUsersMax = 100
+)
+
+// remapSlackClasses is how many dead classes are kept beyond the number of live ones before the
+// classes are renumbered. Renumbering visits every receiver on every loop, so it must be rare.
+const remapSlackClasses = 256
+
+// threadSyncWorkMax bounds the permission computations (channels times classes) that one role
+// change may spend on finding who gained sight of threads. Past it the clients learn of the
+// threads from their next events; 100,000 computations take about 5 ms.
+const threadSyncWorkMax = 100_000

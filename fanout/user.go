@@ -1,0 +1,96 @@
+package fanout
+
+import (
+	"throng/store"
+	"throng/wire"
+)
+
+var userRules = []rule{
+	{key: "username", shape: shapeString},
+	{key: "discriminator", shape: shapeString, value: `"0"`},
+	{key: "global_name", shape: shapeString, nullable: true, value: "null"},
+	{key: "avatar", shape: shapeString, nullable: true, value: "null"},
+	{key: "bot", shape: shapeBool},
+	{key: "system", shape: shapeBool},
+	{key: "flags", shape: shapeInt},
+	{key: "public_flags", shape: shapeInt},
+}
+
+// ParseUser makes a user of the JSON object that a backend wrote for id, filling in the defaults
+// that client libraries need. What the node does not know stays in the user's object, but for a
+// token, which is no part of it.
+func ParseUser(id wire.Snowflake, raw []byte) (*store.User, error) {
+	if !wire.IsObject(raw) {
+		return nil, invalid("", "A user must be an object.")
+	}
+	user, err := parseUser(id, parseObject(raw))
+	if err != nil {
+		return nil, err
+	}
+	return user, nil
+}
+
+func parseUser(id wire.Snowflake, fields object) (*store.User, *Error) {
+	fields.drop("id", "token")
+	o := append(make(object, 0, len(fields)+5), field{"id", quotedID(id)})
+	o = append(o, fields...)
+	o.setDefault("username", string(jsonString(placeholderName(id))))
+	if err := applyRules(&o, userRules); err != nil {
+		return nil, err
+	}
+	user := &store.User{ID: uint64(id), Doc: string(o.bytes()), Bot: isTrue(o.get("bot"))}
+	user.Name, _ = wire.StringField([]byte(user.Doc), "username")
+	user.GlobalName, _ = wire.StringField([]byte(user.Doc), "global_name")
+	flags, _ := parseInt(o.get("flags"))
+	user.Flags = uint64(flags)
+	return user, nil
+}
+
+// placeholderName is the username of someone of whom only the id is known.
+func placeholderName(id wire.Snowflake) string { return "user-" + id.String() }
+
+// appendUser appends the user's object. A member may be loaded before its user is: then there is
+// an object that every library takes, with a name made of the id.
+func appendUser(dst []byte, users *store.Users, id wire.Snowflake) []byte {
+	if user := users.Get(uint64(id)); user != nil {
+		return append(dst, user.Doc...)
+	}
+	dst = id.AppendJSON(append(dst, `{"id":`...))
+	dst = append(dst, `,"username":`...)
+	dst = wire.AppendString(dst, placeholderName(id))
+	return append(dst, `,"discriminator":"0","global_name":null,"avatar":null}`...)
+}
+
+// completeUser returns the whole object of a user that is written as an id or as an object
+// without a name. An object with a name is left as it is: a webhook's author has no account.
+func (g *Guild) completeUser(raw []byte) (full []byte, id wire.Snowflake, err *Error) {
+	if wire.IsObject(raw) {
+		o := parseObject(raw)
+		id, ok := o.id("id")
+		if !ok {
+			return nil, 0, invalid("id", "It must be an id.")
+		}
+		if o.get("username") != nil {
+			o.normalizeTop()
+			o.setDefault("discriminator", `"0"`)
+			o.setDefault("global_name", "null")
+			o.setDefault("avatar", "null")
+			return o.bytes(), id, nil
+		}
+		return g.knownUser(id, "id")
+	}
+	id, ok := parseID(raw)
+	if !ok {
+		return nil, 0, invalid("", "It must be a user: an object with an id, or an id.")
+	}
+	return g.knownUser(id, "")
+}
+
+func (g *Guild) knownUser(id wire.Snowflake, path string) ([]byte, wire.Snowflake, *Error) {
+	if g.users.Get(uint64(id)) == nil {
+		if _, member := g.members.Get(uint64(id)); !member {
+			return nil, 0, invalid(path, "The user is unknown and has no username here.")
+		}
+	}
+	return appendUser(nil, g.users, id), id, nil
+}
