@@ -66,10 +66,11 @@ func appendControl(dst []byte, enc Encoding, op Op, d []byte) []byte {
 	if enc == EncodingJSON {
 		return AppendFrame(dst, OpcodeText, payload)
 	}
-	var term [2 * controlBytesTypical]byte
-	out, err := AppendETF(append(term[:0], etfVersion), payload)
+	dst, start := openFrame(dst)
+	dst, err := AppendETF(append(dst, etfVersion), payload)
 	if err != nil {
 		panic("wire: control frame: " + err.Error())
 	}
-	return AppendFrame(dst, OpcodeBinary, out)
+	dst, _ = closeFrame(dst, start, OpcodeBinary)
+	return dst
 }

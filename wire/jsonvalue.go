@@ -45,9 +45,9 @@ func DecodeInt(raw []byte) (int64, bool) {
 	magnitude, negative := bytes.CutPrefix(raw, []byte("-"))
 	n, ok := parseDigits(magnitude)
 	switch {
-	case ok && n <= math.MaxInt64 && negative:
+	case ok && n <= 1<<63 && negative:
 		return -int64(n), true
-	case ok && n <= math.MaxInt64:
+	case ok && n <= math.MaxInt64 && !negative:
 		return int64(n), true
 	}
 	f, err := strconv.ParseFloat(string(raw), 64)
