@@ -48,7 +48,7 @@ func TestCloseCodesSayWhatClientsDo(t *testing.T) {
 
 func TestCloseReasonFitsAControlFrame(t *testing.T) {
 	for size := range 300 {
-		e := NewCloseError(CloseDecode, strings.Repeat("é", size))
+		e := NewCloseError(CloseDecode, "x"+strings.Repeat("é", size))
 		if len(e.Reason) > reasonBytesMax || !utf8.ValidString(e.Reason) {
 			t.Fatalf("reason of %d runes: got %d bytes: %q", size, len(e.Reason), e.Reason)
 		}

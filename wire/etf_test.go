@@ -138,6 +138,19 @@ func TestAShortTermCannotAllocateMuch(t *testing.T) {
 	}
 }
 
+func TestATermCutShortIsRefused(t *testing.T) {
+	term, _ := AppendETF(nil, []byte(`{"a":[1,256,70000000000,1.5,"x",null,true,{}],"b":[]}`))
+	term = append(append([]byte{etfSmallTuple, 3}, term...), "k\x00\x02\x01\x02"+"d\x00\x04true"...)
+	if out, err := AppendJSON(nil, term, 8); err != nil {
+		t.Fatalf("the whole term: got %s, %v", out, err)
+	}
+	for size := range term {
+		if out, err := AppendJSON(nil, term[:size], 8); err == nil {
+			t.Errorf("%d bytes of %d: got %s", size, len(term), out)
+		}
+	}
+}
+
 // TestETFAgreesWithErlang holds both directions against what an Erlang node made of the same
 // terms. testdata/etf_erlang.escript says how the file was made.
 func TestETFAgreesWithErlang(t *testing.T) {

@@ -85,7 +85,9 @@ func (s Snowflake) String() string { return strconv.FormatUint(uint64(s), 10) }
 func (s Snowflake) Milli() int64 { return int64(s>>snowflakeTimeShift) + SnowflakeEpochMilli }
 
 // Shard says which of count shards gets the events of guild s. REQUIRES: count > 0.
-func (s Snowflake) Shard(count int) int { return int(uint64(s>>snowflakeTimeShift) % uint64(count)) }
+func (s Snowflake) Shard(count int) int {
+	return int(uint64(s>>snowflakeTimeShift) % uint64(count))
+}
 
 func (s Snowflake) MarshalJSON() ([]byte, error) { return s.AppendJSON(nil), nil }
 
