@@ -259,7 +259,7 @@ func TestStreamedEventLeavesBeforeTheNextLineIsThere(t *testing.T) {
 
 func TestProducerThatFallsSilentIsCutOff(t *testing.T) {
 	s := httptest.NewUnstartedServer(nil)
-	config := Config{Limits: Limits{Body: 30 * time.Millisecond}}
+	config := Config{Limits: Limits{Body: 250 * time.Millisecond}}
 	s.Config = NewServer(Admin(furnished(), config), config)
 	s.Start()
 	defer s.Close()
