@@ -4,7 +4,6 @@ import (
 	"errors"
 
 	"throng/fanout"
-	"throng/store"
 	"throng/wire"
 )
 
@@ -114,10 +113,19 @@ func (m *setPresence) apply(s *shard, g *fanout.Guild) {
 	s.emit(g, &change)
 }
 
+// asker is the session that asks.
+type asker struct {
+	handle  fanout.Handle
+	user    wire.Snowflake
+	intents wire.Intents
+}
+
+func (s *session) asker(l *loop) asker { return asker{s.handle(l), s.user, s.intents} }
+
 // queryMembers plans the answer to a member request; the loop has it made and sends it.
 type queryMembers struct {
 	guildCall
-	handle  fanout.Handle
+	asker
 	command wire.MembersCommand
 }
 
@@ -129,12 +137,12 @@ func (m *queryMembers) apply(s *shard, g *fanout.Guild) {
 		m.refuse(s, nil)
 		return
 	}
-	q, err := g.MembersQuery(m.handle, m.command, s.core.wall())
+	q, err := g.MembersQuery(m.command, m.user, m.intents, s.core.wall())
 	if err != nil {
 		m.refuse(s, err)
 		return
 	}
-	s.core.loops[m.handle.Loop].inbox.push(&startStream{&memberStream{to: m.handle, query: q}})
+	s.core.loops[m.handle.Loop].inbox.push(&startStream{&memberStream{to: m.handle, query: &q}})
 }
 
 // startStream gives a loop the plan of a member request.
@@ -146,7 +154,7 @@ func (m *startStream) do(l *loop)        { l.streams = append(l.streams, m.strea
 // askGuild asks for soundboard sounds, or for channel info when fields are named.
 type askGuild struct {
 	guildCall
-	handle  fanout.Handle
+	asker
 	command wire.ChannelInfoCommand
 }
 
@@ -160,7 +168,7 @@ func (m *askGuild) apply(s *shard, g *fanout.Guild) {
 	}
 	d := g.Soundboard()
 	if m.command.GuildID != 0 {
-		d = g.ChannelInfo(m.handle, m.command)
+		d = g.ChannelInfo(m.command, m.user, s.core.wall())
 	}
 	s.core.loops[m.handle.Loop].inbox.push(&relayStep{fanout.Msg{
 		Kind: fanout.MsgPrivate, Loop: int(m.handle.Loop), Guild: m.guild, To: m.handle,
@@ -233,28 +241,4 @@ func merge(into *fanout.Change, c fanout.Change) {
 	into.Index = c.Index
 	into.Joined = append(into.Joined, c.Joined...)
 	into.Left = append(into.Left, c.Left...)
-}
-
-// lastPuts drops the puts of the guild's document but the last: each holds the whole of it.
-func lastPuts(ops []store.Op) []store.Op {
-	kept := ops[:0]
-	for i, op := range ops {
-		if op.Kind == store.OpPutGuild && laterPut(ops[i+1:]) {
-			continue
-		}
-		kept = append(kept, op)
-	}
-	return kept
-}
-
-func laterPut(ops []store.Op) bool {
-	for i := range ops {
-		switch ops[i].Kind {
-		case store.OpPutGuild:
-			return true
-		case store.OpDeleteGuild:
-			return false
-		}
-	}
-	return false
 }

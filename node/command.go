@@ -73,7 +73,7 @@ func (l *loop) sessionCommand(k *socket, cmd wire.Command) {
 			return
 		}
 		for _, g := range c.GuildIDs {
-			l.ask(s, g, &askGuild{guildCall{g}, s.handle(l), wire.ChannelInfoCommand{}})
+			l.ask(s, g, &askGuild{guildCall{g}, s.asker(l), wire.ChannelInfoCommand{}})
 		}
 	case wire.OpRequestChannelInfo:
 		c, fault := wire.ParseChannelInfo(cmd.Data)
@@ -81,7 +81,7 @@ func (l *loop) sessionCommand(k *socket, cmd wire.Command) {
 			l.fail(k, fault)
 			return
 		}
-		l.ask(s, c.GuildID, &askGuild{guildCall{c.GuildID}, s.handle(l), c})
+		l.ask(s, c.GuildID, &askGuild{guildCall{c.GuildID}, s.asker(l), c})
 	default:
 		// Commands of user clients that need no answer; ParseCommand refused the unknown ones.
 	}
@@ -171,7 +171,7 @@ func (l *loop) requestMembers(k *socket, s *session, d []byte) {
 			s.lists[c.GuildID] = l.time
 		}
 	}
-	l.ask(s, c.GuildID, &queryMembers{guildCall{c.GuildID}, s.handle(l), c})
+	l.ask(s, c.GuildID, &queryMembers{guildCall{c.GuildID}, s.asker(l), c})
 }
 
 func (l *loop) rateLimited(s *session, c wire.MembersCommand, seconds float64) {

@@ -31,6 +31,8 @@ type core struct {
 	submit func(job func()) bool                  // runs job on a worker; false = the queue is full
 	keep   func(ops []store.Op, done func(error)) // makes ops durable, then calls done
 
+	giveUp func() // ends the process after too many panics
+
 	authenticate func(token string) (wire.Snowflake, error) // 0 = nobody's
 
 	// Concurrent tables: any goroutine may read and write.
@@ -47,6 +49,7 @@ type core struct {
 	resumes     outcomeCounts
 	panics      atomic.Uint64
 	members     atomic.Int64
+	failures    failures
 	events      eventCounts
 }
 
@@ -85,7 +88,6 @@ type settings struct {
 	flushBytesMax     int
 	controlBytesMax   int
 	chunksAheadMax    int
-	eventBytesMax     int
 	node              string
 	publicURL         string
 	trace             string // names the node in HELLO and READY

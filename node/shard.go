@@ -147,7 +147,9 @@ func (c *core) loadGuild(id wire.Snowflake) (*fanout.Guild, error) {
 
 // indexChannels remembers which guild the guild's channels and threads are of.
 func (c *core) indexChannels(g *fanout.Guild) {
-	g.EachChannel(func(channel wire.Snowflake) { c.channels.Store(channel, g.ID()) })
+	for _, channel := range g.Channels() {
+		c.channels.Store(channel, g.ID())
+	}
 }
 
 // guildLoaded brings a guild from the worker that read it.
@@ -186,7 +188,9 @@ func (s *shard) adopt(g *fanout.Guild) { s.guilds[g.ID()] = &place{guild: g} }
 
 // forget drops a guild that has been deleted.
 func (s *shard) forget(g *fanout.Guild) {
-	g.EachChannel(func(channel wire.Snowflake) { s.core.channels.Delete(channel) })
+	for _, channel := range g.Channels() {
+		s.core.channels.Delete(channel)
+	}
 	delete(s.guilds, g.ID())
 }
 

@@ -1,0 +1,321 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"slices"
+	"time"
+
+	"throng/fanout"
+	"throng/node/api"
+	"throng/store"
+	"throng/wire"
+)
+
+// Node is what the doors of package api ask.
+var _ api.Node = (*Node)(nil)
+
+// busyRetry is when whoever found an inbox full may come again.
+const busyRetry = time.Second
+
+// refusal puts an owner's error in the doors' terms.
+func refusal(err error) error {
+	var refused *fanout.Error
+	switch {
+	case err == nil:
+		return nil
+	case errors.As(err, &refused):
+		return guildRefusal(refused)
+	case errors.Is(err, errGuildBusy):
+		return api.Busy(busyRetry, "%v", err)
+	case errors.Is(err, store.ErrClosed):
+		return api.Unavailable(0, "The node is ending.")
+	}
+	return err
+}
+
+var refusalStatus = [...]int{
+	fanout.Invalid: http.StatusBadRequest, fanout.NotFound: http.StatusNotFound,
+	fanout.Forbidden: http.StatusForbidden, fanout.Conflict: http.StatusConflict,
+}
+
+func guildRefusal(e *fanout.Error) error {
+	return &api.Error{Status: refusalStatus[e.Kind], Field: e.Field, Message: e.Reason}
+}
+
+// work gives a guild a request that makes a change and waits until that is durable. A shard that
+// is behind refuses, rather than queue out of sight.
+func (n *Node) work(ctx context.Context, guild wire.Snowflake, what messageKind,
+	run func(s *shard, g *fanout.Guild, now int64) (*fanout.Guild, fanout.Change, error)) error {
+	m := &guildWork{guildCall{guild}, what, run, make(chan error, 1)}
+	if !n.core.shardOf(guild).inbox.tryPush(m) {
+		return api.Busy(busyRetry, "The guild's shard has too much to do.")
+	}
+	return n.await(ctx, m.reply)
+}
+
+// look gives a guild a request that only reads.
+func (n *Node) look(ctx context.Context, guild wire.Snowflake,
+	run func(g *fanout.Guild, now int64) error) error {
+	m := &guildLook{guildCall{guild}, run, make(chan error, 1)}
+	if !n.core.shardOf(guild).inbox.tryPush(m) {
+		return api.Busy(busyRetry, "The guild's shard has too much to do.")
+	}
+	return n.await(ctx, m.reply)
+}
+
+func (n *Node) await(ctx context.Context, reply chan error) error {
+	select {
+	case err := <-reply:
+		return refusal(err)
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// keep writes ops and waits until they are durable.
+func (n *Node) keep(ctx context.Context, ops []store.Op) error {
+	if len(ops) == 0 {
+		return nil
+	}
+	reply := make(chan error, 1)
+	n.core.keep(ops, func(err error) { reply <- err })
+	return n.await(ctx, reply)
+}
+
+// PutUsers creates or replaces users.
+func (n *Node) PutUsers(ctx context.Context, users []api.UserInput) ([]error, error) {
+	var ops []store.Op
+	errs := make([]error, len(users))
+	made := make([]*store.User, 0, len(users))
+	for i, u := range users {
+		if u.Token != "" {
+			if errs[i] = n.tokenFree(u.Token, u.ID); errs[i] != nil {
+				continue
+			}
+			ops = append(ops, store.Op{Kind: store.OpPutToken, User: uint64(u.ID), Token: u.Token})
+		}
+		record := &store.User{ID: uint64(u.ID), Flags: u.Flags, Name: u.Name,
+			GlobalName: u.GlobalName, Bot: u.Bot, Doc: string(u.Doc)}
+		ops = append(ops, store.Op{Kind: store.OpPutUser, User: record.ID, UserRecord: record})
+		made = append(made, record)
+	}
+	if err := n.keep(ctx, ops); err != nil {
+		return nil, err
+	}
+	for _, u := range made {
+		n.core.users.Put(u)
+	}
+	return errs, nil
+}
+
+// tokenFree says whether a token may become the user's.
+func (n *Node) tokenFree(token string, user wire.Snowflake) error {
+	owner, err := n.core.dir.TokenUser(token)
+	if err == nil && owner != 0 && owner != uint64(user) {
+		err = api.Conflict("token", "The token is another user's.")
+	}
+	return err
+}
+
+// PutToken registers a token.
+func (n *Node) PutToken(ctx context.Context, user wire.Snowflake, token string) error {
+	u, err := n.core.user(user)
+	switch {
+	case err != nil:
+		return err
+	case u == nil:
+		return api.UnknownUser
+	}
+	if err := n.tokenFree(token, user); err != nil {
+		return err
+	}
+	op := store.Op{Kind: store.OpPutToken, User: uint64(user), Token: token}
+	return n.keep(ctx, []store.Op{op})
+}
+
+// RevokeTokens forgets a user's tokens. Sessions that were made with them stay.
+func (n *Node) RevokeTokens(ctx context.Context, user wire.Snowflake) error {
+	return n.keep(ctx, []store.Op{{Kind: store.OpRevokeTokens, User: uint64(user)}})
+}
+
+// PutGuild creates or replaces a guild.
+func (n *Node) PutGuild(ctx context.Context, guild wire.Snowflake, doc []byte) error {
+	return n.work(ctx, guild, kindProvision,
+		func(s *shard, g *fanout.Guild, now int64) (*fanout.Guild, fanout.Change, error) {
+			made := g == nil
+			if made {
+				g = fanout.NewGuild(guild, s.core.users)
+			}
+			change, err := g.Replace(doc, now)
+			if err != nil {
+				return g, change, err
+			}
+			if made {
+				s.adopt(g)
+			}
+			s.core.indexChannels(g)
+			return g, change, nil
+		})
+}
+
+// DeleteGuild removes a guild; its sessions are told.
+func (n *Node) DeleteGuild(ctx context.Context, guild wire.Snowflake) error {
+	return n.change(ctx, guild, func(s *shard, g *fanout.Guild, now int64) (fanout.Change, error) {
+		change := g.Delete(now)
+		s.forget(g)
+		return change, nil
+	})
+}
+
+// change is work on a guild that has to be there.
+func (n *Node) change(ctx context.Context, guild wire.Snowflake,
+	run func(s *shard, g *fanout.Guild, now int64) (fanout.Change, error)) error {
+	return n.work(ctx, guild, kindProvision,
+		func(s *shard, g *fanout.Guild, now int64) (*fanout.Guild, fanout.Change, error) {
+			if g == nil {
+				return nil, fanout.Change{}, api.UnknownGuild
+			}
+			change, err := run(s, g, now)
+			return g, change, err
+		})
+}
+
+// PutMembers loads members.
+func (n *Node) PutMembers(ctx context.Context, guild wire.Snowflake, lines [][]byte,
+	announce bool) ([]error, error) {
+	errs := make([]error, len(lines))
+	inputs := make([]fanout.MemberInput, 0, len(lines))
+	from := make([]int, 0, len(lines))
+	for i, line := range lines {
+		in, err := fanout.ParseMember(line)
+		if err != nil {
+			errs[i] = refusal(err)
+			continue
+		}
+		// The user's record is read here, so that neither shard nor loop waits for the disk.
+		if _, err := n.core.user(in.User); err != nil {
+			return nil, err
+		}
+		inputs, from = append(inputs, in), append(from, i)
+	}
+	err := n.change(ctx, guild, func(s *shard, g *fanout.Guild, now int64) (fanout.Change, error) {
+		before := g.Info().MemberCount
+		change, refused := g.PutMembers(inputs, announce, now)
+		s.core.members.Add(int64(g.Info().MemberCount - before))
+		for k, err := range refused {
+			errs[from[k]] = refusal(err)
+		}
+		return change, nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return errs, nil
+}
+
+// RemoveMember removes one member; the guild and the user are told.
+func (n *Node) RemoveMember(ctx context.Context, guild, user wire.Snowflake) error {
+	return n.change(ctx, guild, func(s *shard, g *fanout.Guild, now int64) (fanout.Change, error) {
+		change, err := g.RemoveMember(user, now)
+		if err == nil {
+			s.core.members.Add(-1)
+		}
+		return change, err
+	})
+}
+
+// Publish gives events to a guild, in order.
+func (n *Node) Publish(ctx context.Context, guild wire.Snowflake, events []api.EventInput) (
+	index uint64, rejected []error, err error) {
+	rejected = make([]error, len(events))
+	most := int(n.bodyMax(int64(n.cfg.Journal)))
+	err = n.work(ctx, guild, kindPublish,
+		func(s *shard, g *fanout.Guild, now int64) (*fanout.Guild, fanout.Change, error) {
+			if g == nil {
+				return nil, fanout.Change{}, api.UnknownGuild
+			}
+			var all fanout.Change
+			before := g.Info().MemberCount
+			for i, e := range events {
+				if len(e.Data) > most {
+					rejected[i] = &api.Error{Status: http.StatusRequestEntityTooLarge, Field: "d",
+						Message: "The event is larger than -journal allows."}
+					continue
+				}
+				change, err := g.Publish(e.Type, e.Data, now)
+				if err != nil {
+					rejected[i] = refusal(err)
+					continue
+				}
+				s.core.events.add(e.Type)
+				merge(&all, change)
+			}
+			index = g.Info().EventIndex
+			s.core.members.Add(int64(g.Info().MemberCount - before))
+			if slices.ContainsFunc(all.Ops, func(op store.Op) bool {
+				return op.Kind == store.OpPutGuild
+			}) {
+				s.core.indexChannels(g)
+			}
+			return g, all, nil
+		})
+	return index, rejected, err
+}
+
+// PublishUser gives events to all live sessions of a user. Events that are no guild's go to the
+// session of shard 0 only, as the protocol says.
+func (n *Node) PublishUser(_ context.Context, user wire.Snowflake, events []api.EventInput) (
+	sessions int, rejected []error, err error) {
+	var dispatches []*wire.Dispatch
+	rejected = make([]error, len(events))
+	for i, e := range events {
+		if len(e.Data) > int(n.bodyMax(int64(n.cfg.Journal))) {
+			rejected[i] = &api.Error{Status: http.StatusRequestEntityTooLarge, Field: "d",
+				Message: "The event is larger than -journal allows."}
+			continue
+		}
+		n.core.events.add(e.Type)
+		dispatches = append(dispatches, wire.NewDispatch(e.Type, e.Data, nil))
+	}
+	live := n.core.sessionsOf(user)
+	if len(live) == 0 {
+		if u, err := n.core.user(user); err == nil && u == nil {
+			return 0, nil, api.UnknownUser
+		}
+	}
+	for _, h := range live {
+		if !n.core.loops[h.Loop].inbox.tryPush(&userEvents{h, dispatches}) {
+			return 0, nil, api.Busy(busyRetry, "The session's loop has too much to do.")
+		}
+	}
+	return len(live), rejected, nil
+}
+
+// userEvents are events for one session because of its user.
+type userEvents struct {
+	to         fanout.Handle
+	dispatches []*wire.Dispatch
+}
+
+func (m *userEvents) kind() messageKind { return kindPublish }
+
+func (m *userEvents) do(l *loop) {
+	s := l.session(m.to)
+	if s == nil {
+		return
+	}
+	for _, d := range m.dispatches {
+		info, known := wire.LookupEvent(d.Name())
+		guild, inGuild := wire.SnowflakeField(d.Body(), "guild_id")
+		switch {
+		case inGuild && s.sharded && guild.Shard(s.shard[1]) != s.shard[0]:
+		case !inGuild && s.shard[0] != 0:
+		case known && !inGuild && info.Direct != 0 && s.intents&info.Direct == 0:
+		case known && inGuild && info.Guild != 0 && s.intents&info.Guild == 0:
+		default:
+			l.sendPrivate(m.to, []*wire.Dispatch{d})
+		}
+	}
+}

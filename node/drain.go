@@ -1,0 +1,106 @@
+package node
+
+import (
+	"time"
+
+	"throng/wire"
+)
+
+// Drain starts what SIGTERM starts, and returns at once.
+func (n *Node) Drain() {
+	n.drainOnce.Do(func() {
+		n.log.Info("draining", "grace", n.cfg.DrainGrace, "spread", n.cfg.DrainSpread)
+		n.state.Store(stateDraining)
+		close(n.drainNow)
+	})
+}
+
+// drain sends everybody away: readiness goes off at once, so that balancers look elsewhere; after
+// the grace new handshakes are refused and sessions are told to reconnect, evenly over the spread;
+// it ends when nobody is left, and at the hard limit in any case.
+//
+// Sessions are not closed all at once because whoever takes them over must take them in: a million
+// identifies in one second are a second outage.
+func (n *Node) drain() {
+	n.Drain()
+	hard := time.NewTimer(n.cfg.DrainHard)
+	defer hard.Stop()
+	if !n.pause(n.cfg.DrainGrace, hard.C) {
+		return
+	}
+	n.core.draining.Store(true)
+	const steps = 100
+	for step := range steps {
+		for _, l := range n.core.loops {
+			l.inbox.push(&sendAway{left: steps - step})
+		}
+		if n.core.connections.Load() == 0 {
+			return
+		}
+		if !n.pause(n.cfg.DrainSpread/steps, hard.C) {
+			return
+		}
+	}
+	for n.core.connections.Load() > 0 {
+		for _, l := range n.core.loops {
+			l.inbox.push(&sendAway{left: 1})
+		}
+		if !n.pause(drainPoll, hard.C) {
+			return
+		}
+	}
+}
+
+// drainPoll is how often the end of a drain looks whether everybody has gone.
+const drainPoll = 100 * time.Millisecond
+
+// pause waits; it reports false when the drain must end now.
+func (n *Node) pause(d time.Duration, hard <-chan time.Time) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return true
+	case <-hard:
+	case <-n.abort:
+	}
+	return false
+}
+
+// sendAway tells a share of a loop's sockets to reconnect: one in left of those not told yet.
+type sendAway struct{ left int }
+
+func (m *sendAway) kind() messageKind { return kindOperate }
+
+func (m *sendAway) do(l *loop) {
+	open := 0
+	for _, k := range l.sockets {
+		if k != nil && !k.told && k.state < socketClosing {
+			open++
+		}
+	}
+	share := (open + m.left - 1) / m.left
+	for _, k := range l.sockets {
+		if share == 0 {
+			return
+		}
+		if k != nil && !k.told && k.state < socketClosing {
+			share--
+			l.sendAway(k)
+		}
+	}
+}
+
+// sendAway asks a client to reconnect, and closes the connection when it has not done so in time.
+// A client without a session is closed at once: some libraries cannot take op 7 before READY.
+func (l *loop) sendAway(k *socket) {
+	if k.state != socketLive {
+		l.closeSocket(k, NodeDraining, "The node is shutting down.")
+		return
+	}
+	k.told = true
+	k.control = wire.AppendReconnect(k.control, k.encoding)
+	k.deadline = l.time + l.core.limits.lingerMilli
+	l.wheel.add(timer{index: k.index, gen: k.gen}, k.deadline)
+	l.write(k)
+}

@@ -1,0 +1,149 @@
+package node
+
+import (
+	"strconv"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/puzpuzpuz/xsync/v3"
+)
+
+// totals are figures summed over the owners.
+type totals struct {
+	live, detached, guilds        int64
+	deliveries, writes, sentBytes uint64
+}
+
+func (n *Node) totals() (t totals) {
+	for _, l := range n.core.loops {
+		t.live += l.stats.sessionsLive.Load()
+		t.detached += l.stats.sessionsDetached.Load()
+		t.deliveries += l.stats.deliveries.Load()
+		t.writes += l.stats.writes.Load()
+		t.sentBytes += l.stats.sentBytes.Load()
+	}
+	for _, s := range n.core.shards {
+		t.guilds += s.stats.guilds.Load()
+	}
+	return t
+}
+
+// metrics is what /metrics answers with. Owners count for themselves and are summed here, when
+// somebody asks.
+func (n *Node) metrics() prometheus.Gatherer {
+	r := prometheus.NewRegistry()
+	r.MustRegister(&collector{n}, collectors.NewGoCollector(),
+		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	return r
+}
+
+type collector struct{ node *Node }
+
+func desc(name, help string, labels ...string) *prometheus.Desc {
+	return prometheus.NewDesc("throng_"+name, help, labels, nil)
+}
+
+var (
+	descConnections = desc("connections", "Open gateway connections.")
+	descSessions    = desc("sessions", "Sessions, with a socket (live) or without.", "state")
+	descGuilds      = desc("guilds", "Loaded guilds.")
+	descMembers     = desc("members", "Members of loaded guilds.")
+	descEvents      = desc("events_total", "Events published, by type.", "type")
+	descDeliveries  = desc("deliveries_total", "Frames given to sessions.")
+	descWrites      = desc("writes_total", "Writes to sockets.")
+	descSent        = desc("sent_bytes_total", "Bytes written to sockets.")
+	descCloses      = desc("closes_total", "Connections ended, by reason.", "reason")
+	descDrops       = desc("drops_total", "Commands left undone, by reason.", "reason")
+	descInbox       = desc("inbox_depth", "Messages that wait for an owner.", "owner")
+	descJournal     = desc("journal_bytes", "Bytes in the journals of a loop.", "loop")
+	descBlocked     = desc("blocked_sockets", "Sockets that take nothing at present.", "loop")
+	descRelays      = desc("relays", "Guilds with a receiver on a loop.", "loop")
+	descHandle      = desc("handle_seconds", "Time in handling a message, by type.", "type")
+	descHandleMax   = desc("handle_seconds_max", "The longest single handling, by type.", "type")
+	descResumes     = desc("resumes_total", "RESUMEs, by result.", "result")
+	descIdentifies  = desc("identifies_total", "IDENTIFYs, by result.", "result")
+	descPanics      = desc("panics_total", "Panics that were contained.")
+)
+
+// Describe sends nothing: the collector is unchecked, since it makes its metrics when asked.
+func (c *collector) Describe(chan<- *prometheus.Desc) {}
+
+// Collect sums what the owners have counted.
+func (c *collector) Collect(out chan<- prometheus.Metric) {
+	gauge := func(d *prometheus.Desc, v float64, labels ...string) {
+		out <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v, labels...)
+	}
+	count := func(d *prometheus.Desc, v uint64, labels ...string) {
+		out <- prometheus.MustNewConstMetric(d, prometheus.CounterValue, float64(v), labels...)
+	}
+	core, t := c.node.core, c.node.totals()
+	gauge(descConnections, float64(core.connections.Load()))
+	gauge(descSessions, float64(t.live), "live")
+	gauge(descSessions, float64(t.detached), "detached")
+	gauge(descGuilds, float64(t.guilds))
+	gauge(descMembers, float64(core.members.Load()))
+	count(descDeliveries, t.deliveries)
+	count(descWrites, t.writes)
+	count(descSent, t.sentBytes)
+	count(descPanics, core.panics.Load())
+	for r := range closeReasonCount {
+		count(descCloses, core.closes[r].Load(), r.String())
+	}
+	for r := range dropReasonCount {
+		count(descDrops, core.drops[r].Load(), r.String())
+	}
+	for i, l := range core.loops {
+		name := strconv.Itoa(i)
+		gauge(descInbox, float64(l.inbox.depth()), "loop"+name)
+		gauge(descJournal, float64(l.stats.journalBytes.Load()), name)
+		gauge(descBlocked, float64(l.stats.blocked.Load()), name)
+		gauge(descRelays, float64(l.stats.relays.Load()), name)
+	}
+	for i, s := range core.shards {
+		gauge(descInbox, float64(s.inbox.depth()), "shard"+strconv.Itoa(i))
+	}
+	core.events.counts.Range(func(name string, v *xsync.Counter) bool {
+		count(descEvents, uint64(v.Value()), name)
+		return true
+	})
+	for name, v := range core.resumes.byResult("resumed") {
+		count(descResumes, v, name)
+	}
+	for name, v := range core.identifies.byResult("ready") {
+		count(descIdentifies, v, name)
+	}
+	c.timings(out)
+}
+
+// byResult names the outcomes; ok is what the good one is called.
+func (o *outcomeCounts) byResult(ok string) map[string]uint64 {
+	return map[string]uint64{
+		ok: o.ok.Load(), "refused": o.refused.Load(), "too_late": o.late.Load(),
+		"wrong": o.wrong.Load(),
+	}
+}
+
+// timings sends the handling times, summed over loops and shards.
+func (c *collector) timings(out chan<- prometheus.Metric) {
+	for k := range kindCount {
+		var n, nanos, longest int64
+		add := func(t *timings) {
+			n += t[k].count.Load()
+			nanos += t[k].nanos.Load()
+			longest = max(longest, t[k].longest.Load())
+		}
+		for _, l := range c.node.core.loops {
+			add(&l.stats.timings)
+		}
+		for _, s := range c.node.core.shards {
+			add(&s.stats.timings)
+		}
+		if n == 0 {
+			continue
+		}
+		out <- prometheus.MustNewConstSummary(descHandle, uint64(n), float64(nanos)/1e9, nil,
+			k.String())
+		out <- prometheus.MustNewConstMetric(descHandleMax, prometheus.GaugeValue,
+			float64(longest)/1e9, k.String())
+	}
+}

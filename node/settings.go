@@ -1,0 +1,57 @@
+package node
+
+import (
+	"time"
+
+	"throng/tuning"
+	"throng/wire"
+)
+
+// settingsOf puts the limits of package tuning and those of the flags in the loops' units.
+func settingsOf(cfg Config) settings {
+	name := nodeName()
+	return settings{
+		wire: wire.Limits{
+			HeaderBytes: tuning.HandshakeBytesMax, Headers: tuning.HandshakeHeadersMax,
+			MessageBytes: tuning.InboundMessageBytesMax, Fragments: tuning.InboundFragmentsMax,
+		},
+		handshakeMilli:    milli(tuning.HandshakeTimeout),
+		identifyMilli:     milli(tuning.IdentifyTimeout),
+		heartbeatMilli:    milli(cfg.HeartbeatInterval),
+		deadMilli:         milli(tuning.HeartbeatDeadAfter(cfg.HeartbeatInterval)),
+		resumeMilli:       milli(cfg.ResumeWindow),
+		lagMilli:          milli(tuning.LagTimeout),
+		lingerMilli:       milli(tuning.LingerTimeout),
+		tickMilli:         milli(tuning.TickInterval),
+		stallMilli:        milli(tuning.StallTolerance),
+		commandsMax:       tuning.CommandsMax,
+		commandsMilli:     milli(tuning.CommandsWindow),
+		pingsMax:          tuning.PingsMax,
+		pingsMilli:        milli(tuning.PingsWindow),
+		presencesMax:      tuning.PresencesMax,
+		presencesMilli:    milli(tuning.PresencesWindow),
+		memberListMilli:   milli(tuning.MemberListInterval),
+		joinsInFlightMax:  tuning.JoinsInFlightMax,
+		shardGuildsMax:    tuning.ShardGuildsMax,
+		identifyBuckets:   cfg.IdentifyConcurrency,
+		identifyGapMilli:  milli(tuning.IdentifyGap),
+		identifyWaitMilli: milli(tuning.IdentifyWaitMax),
+		connectionsMax:    int64(cfg.MaxConnections),
+		journalBytes:      int(cfg.Journal),
+		pendingMax:        tuning.PendingMax,
+		loopInboxMax:      tuning.LoopInboxMax,
+		loopPassMax:       tuning.LoopPassMax,
+		shardInboxMax:     tuning.ShardInboxMax,
+		guildWaitMax:      tuning.GuildWaitMax,
+		relayPassMax:      tuning.RelayPassMax,
+		flushBytesMax:     tuning.FlushBytesMax,
+		controlBytesMax:   tuning.ControlBytesMax,
+		chunksAheadMax:    tuning.ChunksAheadMax,
+		node:              name,
+		publicURL:         cfg.PublicURL,
+		trace:             name,
+		traceJSON:         string(wire.AppendString(nil, name)),
+	}
+}
+
+func milli(d time.Duration) int64 { return d.Milliseconds() }
