@@ -127,7 +127,8 @@ func TestOpenErrorsAreSentencesWithThePath(t *testing.T) {
 			if err := os.Truncate(filepath.Join(folder, FileName), 5*4096); err != nil {
 				t.Fatal(err)
 			}
-		}), "the store PATH is damaged: the data is corrupt (a page cannot be read: "},
+			// Where bbolt puts its list of free pages varies, and so does who notices first.
+		}), "the store PATH * was cut short"},
 		{"cut short where nothing is read", made(func(t *testing.T, folder string) {
 			size := usedBytes(t, folder)
 			if err := os.Truncate(filepath.Join(folder, FileName), size-1); err != nil {
@@ -145,7 +146,8 @@ func TestOpenErrorsAreSentencesWithThePath(t *testing.T) {
 				t.Fatal("got no error")
 			}
 			want := strings.ReplaceAll(test.want, "PATH", filepath.Join(folder, FileName))
-			if !strings.HasPrefix(err.Error(), want) {
+			begin, within, _ := strings.Cut(want, " *")
+			if got := err.Error(); !strings.HasPrefix(got, begin) || !strings.Contains(got, within) {
 				t.Errorf("got\n%v\nwant\n%s", err, want)
 			}
 		})
@@ -186,10 +188,10 @@ func TestDamageIsAnErrorNotAPanic(t *testing.T) {
 	}
 	const pageBytes = 4096
 	failed := 0
-	bad := t.TempDir()
 	whole = whole[:used]
 	for page := 2; page*pageBytes < len(whole); page++ {
 		for _, with := range []byte{0x00, 0x5a, 0xff} {
+			bad := t.TempDir()
 			content := append([]byte(nil), whole...)
 			for i := range pageBytes {
 				content[page*pageBytes+i] = with
