@@ -61,7 +61,7 @@ func applyMessageCreate(t *turn, info wire.EventInfo, o object) *Error {
 		return err.under("d")
 	}
 	if !o.present("id") {
-		o.setID("id", g.nextMessageID(t.now))
+		o.setID("id", g.NextMessageID(t.now))
 	}
 	id, ok := o.id("id")
 	if !ok {

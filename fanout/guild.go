@@ -116,8 +116,8 @@ func (g *Guild) keep() store.Op {
 // the first number of a millisecond, below messageSeqHalf. The rest counts up from there.
 const messageSeqHalf = 1 << 11
 
-// nextMessageID returns a new id, greater than any before it.
-func (g *Guild) nextMessageID(now int64) wire.Snowflake {
+// NextMessageID returns a new id, greater than any before it.
+func (g *Guild) NextMessageID(now int64) wire.Snowflake {
 	hash := fnv.New32a()
 	hash.Write(binary.BigEndian.AppendUint64(nil, uint64(g.id)))
 	sum := int(hash.Sum32())
