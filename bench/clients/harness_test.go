@@ -130,7 +130,7 @@ func startNode(t *testing.T, p *proxy) *node {
 		"-listen", "127.0.0.1:0", "-api", "127.0.0.1:0", "-admin", "127.0.0.1:0", "-data", "",
 		"-public-url", p.url(), "-log-format", "json", "-log-level", "debug",
 		"-heartbeat-interval", "2s",
-		"-drain-spread", "200ms", "-drain-grace", "3s", "-drain-hard", "10s")
+		"-drain-grace", "100ms", "-drain-spread", "200ms", "-drain-hard", "10s")
 	stderr, err := n.cmd.StderrPipe()
 	if err != nil {
 		t.Fatal(err)

@@ -185,6 +185,7 @@ type life struct {
 	library
 	proxy  *proxy
 	node   *node
+	other  *node // where the client goes when its node is drained
 	client client
 	rec    *record
 	sent   []string // contents of all messages so far
@@ -194,10 +195,11 @@ type life struct {
 // suite leads one client from READY over cuts to the drain of its node.
 func suite(t *testing.T, lib library) {
 	p := startProxy(t)
-	n := startNode(t, p)
+	n, other := startNode(t, p), startNode(t, p)
 	provision(t, n)
+	provision(t, other)
 	p.pointAt(n)
-	l := &life{library: lib, proxy: p, node: n, rec: newRecord(t)}
+	l := &life{library: lib, proxy: p, node: n, other: other, rec: newRecord(t)}
 	l.client = lib.dial(t, n, botToken, l.rec)
 	t.Cleanup(func() { l.client.close() })
 	for _, step := range []struct {
@@ -306,9 +308,7 @@ func (l *life) resumes(t *testing.T) {
 // moves drains the node. The client is told to reconnect, comes to another node that knows nothing
 // of its session, and is live again there.
 func (l *life) moves(t *testing.T) {
-	other := startNode(t, l.proxy)
-	provision(t, other)
-	l.proxy.pointAt(other)
+	l.proxy.pointAt(l.other)
 	next := l.proxy.linkCount()
 	l.node.call(t, "POST", "/v1/drain", nil)
 	end := l.proxy.waitEnded(t, l.link, "the client to leave the draining node")
@@ -323,7 +323,7 @@ func (l *life) moves(t *testing.T) {
 	}
 	l.proxy.waitSent(t, next, opResume, "the client to try to resume on the other node")
 	l.node.waitExit(t)
-	l.node = other
+	l.node = l.other
 	l.wantGuilds(t, 2)
 	l.publish(t, 10)
 	l.rec.wantMessages(t, l.sent)
