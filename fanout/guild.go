@@ -108,7 +108,12 @@ func (g *Guild) setDocument(d *document) {
 
 // keep returns the operation that keeps the guild's document as it is now.
 func (g *Guild) keep() store.Op {
-	return store.Op{Kind: store.OpPutGuild, Guild: uint64(g.id), Doc: g.Doc()}
+	ids := g.Channels()
+	channels := make([]uint64, len(ids))
+	for i, id := range ids {
+		channels[i] = uint64(id)
+	}
+	return store.Op{Kind: store.OpPutGuild, Guild: uint64(g.id), Doc: g.Doc(), Channels: channels}
 }
 
 // Message ids must not collide between guilds, which number theirs on their own. So the 22 bits

@@ -68,7 +68,11 @@ func (n *Node) guildOf(channel wire.Snowflake) (wire.Snowflake, error) {
 	if g, ok := n.core.channels.Load(channel); ok {
 		return g, nil
 	}
-	return 0, api.UnknownChannel
+	g, err := n.core.dir.ChannelGuild(uint64(channel))
+	if err == nil && g == 0 {
+		err = api.UnknownChannel
+	}
+	return wire.Snowflake(g), err
 }
 
 // inChannel runs a look at a channel that the user can view.

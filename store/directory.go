@@ -22,6 +22,8 @@ type Directory interface {
 	// stops at f's first error and returns it. f must not call the directory: a writer that must
 	// enlarge the file waits for readers, and a reader behind it waits for the writer.
 	GuildMembers(id uint64, f func(MemberRecord) error) error
+	// ChannelGuild returns the guild that a channel or thread is of, or 0 when unknown.
+	ChannelGuild(channel uint64) (guild uint64, err error)
 	// EachGuild calls f with each guild's id, ascending, as of one moment. It stops at f's first
 	// error and returns it. f may call the directory.
 	EachGuild(f func(id uint64) error) error
@@ -48,7 +50,7 @@ const (
 	OpPutUser      OpKind = iota + 1 // UserRecord: add or replace it.
 	OpPutToken                       // Token becomes User's, whosever it was.
 	OpRevokeTokens                   // All tokens of User.
-	OpPutGuild                       // Guild's document becomes Doc.
+	OpPutGuild                       // Guild's document becomes Doc, its channels Channels.
 	OpDeleteGuild                    // Guild with all of its members; nothing when unknown.
 	OpPutMember                      // Member of Guild, which must be known: add or replace.
 	OpDeleteMember                   // User of Guild; nothing when no member.
@@ -60,6 +62,7 @@ type Op struct {
 	Guild      uint64
 	User       uint64 // Of OpPutMember it may be zero; Member.User counts.
 	Doc        []byte
+	Channels   []uint64 // Of OpPutGuild: all its channels and threads, ascending.
 	Token      string
 	Member     MemberRecord
 	UserRecord *User

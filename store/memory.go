@@ -19,13 +19,15 @@ type memory struct {
 	userTokens map[uint64]map[tokenHash]struct{}
 	guilds     map[uint64]*memoryGuild
 	userGuilds map[uint64]map[uint64]struct{}
+	channels   map[uint64]uint64
 }
 
 type tokenHash = [sha256.Size]byte
 
 type memoryGuild struct {
-	doc     []byte
-	members map[uint64]MemberRecord
+	doc      []byte
+	channels []uint64
+	members  map[uint64]MemberRecord
 }
 
 // NewMemory returns an empty directory that forgets everything when the process ends.
@@ -36,6 +38,7 @@ func NewMemory() Directory {
 		userTokens: make(map[uint64]map[tokenHash]struct{}),
 		guilds:     make(map[uint64]*memoryGuild),
 		userGuilds: make(map[uint64]map[uint64]struct{}),
+		channels:   make(map[uint64]uint64),
 	}
 }
 
@@ -107,6 +110,29 @@ func (m *memory) guildMembers(id uint64) ([]MemberRecord, error) {
 		records = append(records, g.members[user])
 	}
 	return records, nil
+}
+
+func (m *memory) ChannelGuild(channel uint64) (uint64, error) {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	if m.closed {
+		return 0, ErrClosed
+	}
+	return m.channels[channel], nil
+}
+
+// putChannels makes channels all that the guild has. A channel that another guild has taken since
+// stays that guild's.
+func (m *memory) putChannels(g *memoryGuild, guild uint64, channels []uint64) {
+	for _, c := range g.channels {
+		if m.channels[c] == guild {
+			delete(m.channels, c)
+		}
+	}
+	for _, c := range channels {
+		m.channels[c] = guild
+	}
+	g.channels = channels
 }
 
 func (m *memory) EachGuild(f func(id uint64) error) error {
@@ -192,11 +218,13 @@ func (m *memory) apply(op *Op) {
 			m.guilds[op.Guild] = g
 		}
 		g.doc = op.Doc
+		m.putChannels(g, op.Guild, op.Channels)
 	case OpDeleteGuild:
 		if g := m.guilds[op.Guild]; g != nil {
 			for user := range g.members {
 				dropFrom(m.userGuilds, user, op.Guild)
 			}
+			m.putChannels(g, op.Guild, nil)
 			delete(m.guilds, op.Guild)
 		}
 	case OpPutMember:

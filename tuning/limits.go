@@ -70,6 +70,11 @@ const (
 	// ShardGuildsMax guilds in one session, the protocol's bound; above it 4011 asks for shards.
 	ShardGuildsMax = 2500
 
+	// IdentifyGap is the time between two identifies of one bucket, the protocol's own figure, and
+	// IdentifyWaitMax how long an IDENTIFY is held back for it before it is refused with op 9.
+	IdentifyGap     = 5 * time.Second
+	IdentifyWaitMax = 30 * time.Second
+
 	// JoinsInFlightMax guilds are being joined by one session at any time. A session in 2,500
 	// guilds then puts 64 messages, not 2,500, before everybody else's in the shards' inboxes.
 	JoinsInFlightMax = 64
@@ -100,6 +105,10 @@ const (
 	// LagTimeout is how long a session may have something to read and not read it. It is above
 	// TCPUserTimeout: a peer that is gone is the kernel's to report.
 	LagTimeout = 30 * time.Second
+
+	// LingerTimeout is how long a connection that the node closes, or asks to reconnect, may take
+	// over it: a round trip on a bad network, and little for a flood of closed connections to hold.
+	LingerTimeout = 3 * time.Second
 
 	// ResumeWindow is how long a session outlives its socket: "a few minutes" for the protocol,
 	// and enough for a phone in a tunnel.
@@ -133,6 +142,20 @@ const (
 	// 429 and Retry-After instead of being queued out of sight.
 	ShardInboxMax = 16_384
 
+	// GuildWaitMax requests wait for one guild to be read from the store: 18,000 sessions of one
+	// guild that connect at once to a cold node, three times over.
+	GuildWaitMax = 65_536
+
+	// KeeperQueueMax writes wait for the store; whoever writes more is held back.
+	KeeperQueueMax = 1024
+
+	// ControlBytesMax of answers (pongs, heartbeat acknowledgements) wait for one blocked socket.
+	ControlBytesMax = 4096
+
+	// ChunksAheadMax chunks of a member list are made before the earlier ones are sent: a million
+	// members are 300 MB, which must not stand in the journal at once.
+	ChunksAheadMax = 8
+
 	// RelayPassMax receivers are served by a relay in one go, then the loop serves its sockets: at
 	// 100 ns each that is 1.5 ms. The original splits its relays at the same 15,000 sessions.
 	RelayPassMax = 15_000
@@ -151,8 +174,9 @@ const (
 	// WorkersPerProc workers scan member tables, beside the loops and shards.
 	WorkersPerProc = 1
 
-	// WorkerQueueMax jobs wait for a worker; above it a member request is answered later.
-	WorkerQueueMax = 1024
+	// WorkerQueueMax jobs wait for a worker. Each IDENTIFY is one, so all connections of a large
+	// host may identify at once; above it they are told to come again.
+	WorkerQueueMax = 65_536
 )
 
 // HTTP.

@@ -72,6 +72,7 @@ func (b *batch) apply(op *store.Op) error {
 	case store.OpPutGuild:
 		key := idKey(op.Guild)
 		b.put(partGuilds, key, sealed(key, op.Doc))
+		return b.putChannels(op.Guild, op.Channels)
 	case store.OpDeleteGuild:
 		return b.deleteGuild(op.Guild)
 	case store.OpPutMember:
@@ -127,7 +128,52 @@ func (b *batch) putMember(guild uint64, record store.MemberRecord) error {
 	return nil
 }
 
+// putChannels makes channels all that the guild has. Most puts of a guild leave its channels as
+// they are, and write nothing here.
+func (b *batch) putChannels(guild uint64, channels []uint64) error {
+	key := idKey(guild)
+	var old []byte
+	if value := b.get(partLists, key); value != nil {
+		var err error
+		if old, err = unseal(key, value); err != nil {
+			return fmt.Errorf("read the channels of guild %d: %w", guild, err)
+		}
+	}
+	list := make([]byte, 0, idBytes*len(channels))
+	for _, c := range channels {
+		list = binary.BigEndian.AppendUint64(list, c)
+	}
+	if bytes.Equal(old, list) {
+		return nil
+	}
+	for c := range slices.Chunk(old, idBytes) {
+		value := b.get(partChannels, c)
+		if value == nil {
+			continue
+		}
+		owner, err := decodeID(c, value)
+		if err != nil {
+			return fmt.Errorf("read channel %x: %w", c, err)
+		}
+		if owner == guild {
+			b.put(partChannels, bytes.Clone(c), nil)
+		}
+	}
+	for c := range slices.Chunk(list, idBytes) {
+		b.put(partChannels, c, encodeID(c, guild))
+	}
+	if len(list) == 0 {
+		b.put(partLists, key, nil)
+	} else {
+		b.put(partLists, key, sealed(key, list))
+	}
+	return nil
+}
+
 func (b *batch) deleteGuild(guild uint64) error {
+	if err := b.putChannels(guild, nil); err != nil {
+		return err
+	}
 	keys, err := b.keysUnder(partMembers, guild)
 	if err != nil {
 		return err

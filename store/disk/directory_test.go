@@ -42,8 +42,8 @@ func revokeTokens(user uint64) store.Op {
 	return store.Op{Kind: store.OpRevokeTokens, User: user}
 }
 
-func putGuild(id uint64, doc string) store.Op {
-	return store.Op{Kind: store.OpPutGuild, Guild: id, Doc: []byte(doc)}
+func putGuild(id uint64, doc string, channels ...uint64) store.Op {
+	return store.Op{Kind: store.OpPutGuild, Guild: id, Doc: []byte(doc), Channels: channels}
 }
 
 func deleteGuild(id uint64) store.Op {
@@ -92,6 +92,11 @@ func facts(t *testing.T, d store.Directory, users uint64, tokens []string) []str
 		ok(err)
 		if len(guilds) != 0 {
 			add("user %d in %v", id, guilds)
+		}
+		guild, err := d.ChannelGuild(id)
+		ok(err)
+		if guild != 0 {
+			add("channel %d of %d", id, guild)
 		}
 	}
 	for _, token := range tokens {
@@ -148,6 +153,17 @@ func TestDirectoryBehaviour(t *testing.T) {
 		{"a new document keeps the members", [][]store.Op{
 			{putGuild(1, "g"), putMember(1, 7)}, {putGuild(1, "G")}},
 			[]string{"guild 1: G", member(1, 7, "[]"), "user 7 in [1]"}},
+		{"channels follow the guild's last document", [][]store.Op{
+			{putGuild(1, "g", 50, 51), putGuild(2, "h", 60)},
+			{putGuild(1, "g", 51, 52), putGuild(1, "g", 51, 53)}},
+			[]string{"guild 1: g", "guild 2: h", "channel 51 of 1", "channel 53 of 1",
+				"channel 60 of 2"}},
+		{"channels go with their guild", [][]store.Op{
+			{putGuild(1, "g", 50, 51), putGuild(2, "h", 60)}, {deleteGuild(1)}},
+			[]string{"guild 2: h", "channel 60 of 2"}},
+		{"a channel that another guild has taken stays there", [][]store.Op{
+			{putGuild(1, "g", 50), putGuild(2, "h", 50)}, {deleteGuild(1)}},
+			[]string{"guild 2: h", "channel 50 of 2"}},
 		{"tokens are a user's until revoked", [][]store.Op{
 			{putToken(4, "a"), putToken(4, "b"), putToken(5, "c")}, {revokeTokens(4)}},
 			[]string{"token c of 5"}},

@@ -223,6 +223,21 @@ func (d *directory) Guild(id uint64) (doc []byte, err error) {
 	return doc, err
 }
 
+func (d *directory) ChannelGuild(channel uint64) (guild uint64, err error) {
+	err = d.read(func(tx *bbolt.Tx) error {
+		key := idKey(channel)
+		value := tx.Bucket(bucketChannels).Get(key)
+		if value == nil {
+			return nil
+		}
+		if guild, err = decodeID(key, value); err != nil {
+			return fmt.Errorf("read channel %d: %w", channel, err)
+		}
+		return nil
+	})
+	return guild, err
+}
+
 func (d *directory) GuildMembers(id uint64, f func(store.MemberRecord) error) error {
 	// One transaction over all chunks, so that the members are those of one moment; but f runs
 	// outside of the guard, so that a panic of its own is not taken for a damaged file.

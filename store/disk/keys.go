@@ -13,6 +13,8 @@ import (
 //	guilds      guild              -> document
 //	members     guild, user        -> record of a member
 //	user-guilds user, guild        -> nothing
+//	channels    channel            -> guild
+//	guild-channels guild           -> its channels, ascending
 var (
 	bucketUsers      = []byte("users")
 	bucketTokens     = []byte("tokens")
@@ -20,6 +22,8 @@ var (
 	bucketGuilds     = []byte("guilds")
 	bucketMembers    = []byte("members")
 	bucketUserGuilds = []byte("user-guilds")
+	bucketChannels   = []byte("channels")
+	bucketLists      = []byte("guild-channels")
 
 	buckets = [partCount][]byte{
 		partUsers:      bucketUsers,
@@ -28,6 +32,8 @@ var (
 		partGuilds:     bucketGuilds,
 		partMembers:    bucketMembers,
 		partUserGuilds: bucketUserGuilds,
+		partChannels:   bucketChannels,
+		partLists:      bucketLists,
 	}
 
 	// The meta part names the format of all others. It is written last in a new file's first
@@ -47,6 +53,8 @@ const (
 	partGuilds
 	partMembers
 	partUserGuilds
+	partChannels
+	partLists
 	partCount
 )
 

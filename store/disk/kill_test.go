@@ -92,7 +92,8 @@ func killBatch(n int) []store.Op {
 			}
 		case 4:
 			// Documents of some pages, so that commits are long enough to be hit.
-			ops = append(ops, putGuild(guild, fmt.Sprintf("%0*d", 1+r.IntN(20_000), r.Uint32())))
+			ops = append(ops, putGuild(guild, fmt.Sprintf("%0*d", 1+r.IntN(20_000), r.Uint32()),
+				guild*8, guild*8+r.Uint64N(4)+1))
 			known = guild
 		case 5, 6:
 			ops = append(ops, deleteMember(guild, user()))
