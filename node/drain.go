@@ -25,7 +25,8 @@ func (n *Node) drain() {
 	n.Drain()
 	hard := time.NewTimer(n.cfg.DrainHard)
 	defer hard.Stop()
-	if !n.pause(n.cfg.DrainGrace, hard.C) {
+	// A demo has no balancer that would have to notice.
+	if !n.cfg.Demo && !n.pause(n.cfg.DrainGrace, hard.C) {
 		return
 	}
 	n.core.draining.Store(true)

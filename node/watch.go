@@ -125,8 +125,8 @@ func (n *Node) CloseSession(ctx context.Context, id string) error {
 	return n.onSession(ctx, id, func(l *loop, s *session) { l.endSession(s, EndedByOperator) })
 }
 
-// Reconnect asks a session's client to reconnect and resume.
-func (n *Node) Reconnect(ctx context.Context, id string) error {
+// ReconnectSession asks a session's client to reconnect and resume.
+func (n *Node) ReconnectSession(ctx context.Context, id string) error {
 	return n.onSession(ctx, id, func(l *loop, s *session) {
 		if s.socket != nil && s.socket.state == socketLive {
 			l.sendAway(s.socket)

@@ -44,6 +44,7 @@ func (d *adminDoor) routes(mux *http.ServeMux) {
 	d.route(mux, "/v1/guilds/{id}/events", methods{"POST": d.postGuildEvents})
 
 	d.route(mux, "/v1/sessions", methods{"GET": d.listSessions})
+	d.route(mux, "/v1/sessions/{id}/reconnect", methods{"POST": d.reconnectSession})
 	d.route(mux, "/v1/sessions/{id}", methods{"GET": d.getSession, "DELETE": d.deleteSession})
 	d.route(mux, "/v1/node", methods{"GET": d.getNode})
 	d.route(mux, "/v1/drain", methods{"POST": d.postDrain})

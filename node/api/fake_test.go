@@ -290,6 +290,11 @@ func (n *fakeNode) SessionsOf(ctx context.Context, user wire.Snowflake) (
 	return list, nil
 }
 
+func (n *fakeNode) ReconnectSession(ctx context.Context, id string) error {
+	_, err := n.Session(ctx, id)
+	return err
+}
+
 func (n *fakeNode) CloseSession(ctx context.Context, id string) error {
 	if _, err := n.Session(ctx, id); err != nil {
 		return err

@@ -61,6 +61,8 @@ type Watching interface {
 	SessionsOf(ctx context.Context, user wire.Snowflake) ([]SessionInfo, error)
 	// CloseSession ends a session for good: it cannot be resumed.
 	CloseSession(ctx context.Context, id string) error
+	// ReconnectSession asks the session's client to reconnect and resume.
+	ReconnectSession(ctx context.Context, id string) error
 	Info(ctx context.Context) (NodeInfo, error)
 	// Drain starts what SIGTERM starts, and returns at once.
 	Drain()
