@@ -100,7 +100,7 @@ func TestAdminRoutesAnswer(t *testing.T) {
 		{"sessions of another", "GET", "/v1/sessions?user_id=9", ``, 200, `[]`},
 		{"sessions of nobody", "GET", "/v1/sessions", ``, 400,
 			`{"error":"\"\" is not a snowflake","field":"user_id"}`},
-		{"reconnect a session", "POST", "/v1/sessions/abc/reconnect", ``, 202, ""},
+		{"reconnect a session", "POST", "/v1/sessions/abc/reconnect", ``, 204, ""},
 		{"reconnect no session", "POST", "/v1/sessions/nope/reconnect", ``, 404, ""},
 		{"close a session", "DELETE", "/v1/sessions/abc", ``, 204, ""},
 		{"close no session", "DELETE", "/v1/sessions/nope", ``, 404, ""},

@@ -34,14 +34,14 @@ func (d *adminDoor) listSessions(w http.ResponseWriter, r *http.Request) error {
 	return writeJSON(w, http.StatusOK, emptyOr(list))
 }
 
-// reconnectSession serves POST /v1/sessions/{id}/reconnect: 202, since the client decides when.
+// reconnectSession serves POST /v1/sessions/{id}/reconnect.
 func (d *adminDoor) reconnectSession(w http.ResponseWriter, r *http.Request) error {
 	ctx, cancel := d.ask(r)
 	defer cancel()
 	if err := d.node.ReconnectSession(ctx, r.PathValue("id")); err != nil {
 		return err
 	}
-	w.WriteHeader(http.StatusAccepted)
+	w.WriteHeader(http.StatusNoContent)
 	return nil
 }
 
