@@ -2,9 +2,11 @@ package node
 
 import (
 	"context"
+	"errors"
 
 	"throng/fanout"
 	"throng/node/api"
+	"throng/node/auth"
 	"throng/store"
 	"throng/wire"
 )
@@ -12,6 +14,9 @@ import (
 // Authenticate resolves a token for the client-facing HTTP.
 func (n *Node) Authenticate(_ context.Context, token string) (api.User, error) {
 	id, err := n.core.authenticate(token)
+	if errors.Is(err, auth.ErrUnavailable) {
+		return api.User{}, api.Unavailable(busyRetry, "The token cannot be checked now.")
+	}
 	if err != nil {
 		return api.User{}, err
 	}

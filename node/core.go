@@ -42,6 +42,7 @@ type core struct {
 
 	// Atomic: written by many, read by metrics and by new connections.
 	draining    atomic.Bool
+	joins       atomic.Uint64 // grows after members that joined a guild are in the directory
 	connections atomic.Int64
 	closes      [closeReasonCount]atomic.Uint64
 	drops       [dropReasonCount]atomic.Uint64

@@ -13,6 +13,7 @@ type identity struct {
 	command wire.Identify
 	user    *store.User
 	guilds  []wire.Snowflake // of this shard
+	joins   uint64           // core.joins before guilds was read
 	err     error            // the directory failed
 }
 
@@ -51,18 +52,36 @@ func (c *core) lookUp(cmd wire.Identify) *identity {
 	if id.user, id.err = c.user(user); id.err != nil || id.user == nil {
 		return id
 	}
+	id.joins = c.joins.Load()
+	id.guilds, id.err = c.guildsOf(user, cmd)
+	return id
+}
+
+// guildsOf reads the guilds of a user that belong to the shard of an IDENTIFY.
+func (c *core) guildsOf(user wire.Snowflake, cmd wire.Identify) (of []wire.Snowflake, err error) {
 	guilds, err := c.dir.GuildsOf(uint64(user))
-	if err != nil {
-		id.err = err
-		return id
-	}
 	for _, g := range guilds {
 		g := wire.Snowflake(g)
 		if !cmd.HasShard || g.Shard(cmd.Shard[1]) == cmd.Shard[0] {
-			id.guilds = append(id.guilds, g)
+			of = append(of, g)
 		}
 	}
-	return id
+	return of, err
+}
+
+// lookAgain reads the guilds of a session anew that became live while somebody joined a guild: it
+// may have been this user, too late for the first reading and too early to be told.
+func (l *loop) lookAgain(s *session, id *identity) {
+	h := s.handle(l)
+	l.core.submit(func() {
+		guilds, err := l.core.guildsOf(s.user, id.command)
+		if err != nil {
+			l.core.log.Error("identify: the directory failed", "error", err)
+		}
+		for _, g := range guilds {
+			l.inbox.push(&guildJoined{h, g})
+		}
+	})
 }
 
 // user finds a user in the table or, failing that, in the directory. It may wait for a disk.
@@ -198,6 +217,9 @@ func (l *loop) begin(k *socket, id *identity) {
 	k.host = ""
 	l.sendPrivate(s.handle(l), []*wire.Dispatch{wire.NewDispatch("READY", body, nil)})
 	l.joinMore(s)
+	if l.core.joins.Load() != id.joins {
+		l.lookAgain(s, id)
+	}
 }
 
 func (l *loop) newID(id *sessionID, slot uint32) {

@@ -221,12 +221,11 @@ func (n *Node) openDoors() (*doors, error) {
 		return nil, fmt.Errorf("-listen: %w", err)
 	}
 	n.engine.address = d.gateway
-	slots := make(chan struct{}, n.cfg.APIConnections)
-	if d.client, err = listenCapped(n.cfg.API, slots); err != nil {
+	// The operator gets in when clients use all of theirs.
+	if d.client, err = listenCapped(n.cfg.API, n.cfg.APIConnections-adminConnections); err != nil {
 		return nil, fmt.Errorf("-api: %w", err)
 	}
-	// The operator gets in when clients use all of theirs.
-	if d.admin, err = listenCapped(n.cfg.Admin, make(chan struct{}, adminConnections)); err != nil {
+	if d.admin, err = listenCapped(n.cfg.Admin, adminConnections); err != nil {
 		return nil, fmt.Errorf("-admin: %w", err)
 	}
 	_, port, _ := net.SplitHostPort(d.gateway)
@@ -248,8 +247,8 @@ func (n *Node) bodyMax(most int64) int64 {
 	return min(most, int64(n.cfg.Journal)/framesPerJournal)
 }
 
-// adminConnections is how many connections the admin door has for itself.
-const adminConnections = 16
+// adminConnections is how many of tuning.APIConnectionsMin the admin door has for itself.
+const adminConnections = tuning.APIConnectionsMin / 2
 
 func (d *doors) serve(failed chan<- error) {
 	for i, l := range []net.Listener{d.client, d.admin} {
@@ -270,42 +269,6 @@ func (d *doors) close() {
 	_ = d.client.Close()
 	_ = d.admin.Close()
 	d.release()
-}
-
-// capped is a listener that accepts only while fewer than so many of its connections are open, so
-// that HTTP cannot use up the descriptors without which gnet ends.
-type capped struct {
-	net.Listener
-	slots chan struct{}
-}
-
-func listenCapped(address string, slots chan struct{}) (net.Listener, error) {
-	l, err := net.Listen("tcp", address)
-	if err != nil {
-		return nil, err
-	}
-	return &capped{l, slots}, nil
-}
-
-func (l *capped) Accept() (net.Conn, error) {
-	l.slots <- struct{}{}
-	c, err := l.Listener.Accept()
-	if err != nil {
-		<-l.slots
-		return nil, err
-	}
-	return &cappedConn{Conn: c, slots: l.slots}, nil
-}
-
-type cappedConn struct {
-	net.Conn
-	slots chan struct{}
-	once  sync.Once
-}
-
-func (c *cappedConn) Close() error {
-	c.once.Do(func() { <-c.slots })
-	return c.Conn.Close()
 }
 
 // nodeName is what the node calls itself: the host's name, until a cluster gives it one.

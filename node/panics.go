@@ -51,9 +51,15 @@ func (l *loop) abandon(k *socket) {
 	l.closeSocket(k, Panicked, "Something failed inside the node.")
 }
 
-// recoverMessage keeps a panic in one message from the others of the inbox.
+// recoverMessage keeps a panic in one message from the others of the inbox. When the message is
+// about one connection, that connection ends.
 func (l *loop) recoverMessage(m loopMessage) {
-	if r := recover(); r != nil {
-		l.core.panicked("message "+m.kind().String(), r, debug.Stack())
+	r := recover()
+	if r == nil {
+		return
+	}
+	l.core.panicked("message "+m.kind().String(), r, debug.Stack())
+	if i, ok := m.(*identified); ok && l.gens[i.index] == i.gen {
+		l.abandon(l.sockets[i.index])
 	}
 }

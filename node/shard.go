@@ -194,8 +194,8 @@ func (s *shard) forget(g *fanout.Guild) {
 	delete(s.guilds, g.ID())
 }
 
-// emit tells the loops what follows from a change, in its order, and the sessions of users that
-// became members. One message goes to each loop that has receivers, however many those are.
+// emit tells the loops what follows from a change, in its order. One message goes to each loop
+// that has receivers, however many those are.
 func (s *shard) emit(g *fanout.Guild, c *fanout.Change) {
 	for i := range c.Msgs {
 		m := &relayStep{c.Msgs[i]}
@@ -207,19 +207,27 @@ func (s *shard) emit(g *fanout.Guild, c *fanout.Change) {
 			s.core.loops[loop].inbox.pushWait(m)
 		}
 	}
-	for _, user := range c.Joined {
-		for _, h := range s.core.sessionsOf(user) {
-			s.core.loops[h.Loop].inbox.push(&guildJoined{h, g.ID()})
-		}
-	}
 }
 
-// settle emits a change and calls done once what it has to keep is kept.
+// settle emits a change and calls done once what it has to keep is kept. Then the live sessions of
+// users that became members are told as well. A session that is just being identified is not live
+// yet; it has read the directory before this change or after it, and core.joins tells it which.
 func (s *shard) settle(g *fanout.Guild, c *fanout.Change, done func(error)) {
 	s.emit(g, c)
 	if len(c.Ops) == 0 {
 		done(nil)
 		return
 	}
-	s.core.keep(c.Ops, done)
+	core, guild, joined := s.core, g.ID(), c.Joined
+	core.keep(c.Ops, func(err error) {
+		if len(joined) > 0 {
+			core.joins.Add(1)
+		}
+		for _, user := range joined {
+			for _, h := range core.sessionsOf(user) {
+				core.loops[h.Loop].inbox.push(&guildJoined{h, guild})
+			}
+		}
+		done(err)
+	})
 }

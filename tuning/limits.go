@@ -64,9 +64,6 @@ const (
 	// by one session: 100,000 members are 100 chunks of about 250 KB.
 	MemberListInterval = 30 * time.Second
 
-	// MemberChunkMax members go in one GUILD_MEMBERS_CHUNK; clients count on exactly this.
-	MemberChunkMax = 1000
-
 	// ShardGuildsMax guilds in one session, the protocol's bound; above it 4011 asks for shards.
 	ShardGuildsMax = 2500
 

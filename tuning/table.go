@@ -62,8 +62,9 @@ func inbound() []Limit {
 		span("PresencesWindow", PresencesWindow, "for `PresencesMax`"),
 		span("MemberListInterval", MemberListInterval,
 			"whole member lists, per guild and session"),
-		count("MemberChunkMax", MemberChunkMax, "members", "in one GUILD_MEMBERS_CHUNK"),
 		count("ShardGuildsMax", ShardGuildsMax, "guilds", "in one session; then 4011"),
+		span("IdentifyGap", IdentifyGap, "`-identify-concurrency`: per bucket"),
+		span("IdentifyWaitMax", IdentifyWaitMax, "an IDENTIFY held back for its bucket; then op 9"),
 		count("JoinsInFlightMax", JoinsInFlightMax, "guilds", "joined at a time by one session"),
 	}
 }
@@ -77,6 +78,7 @@ func living() []Limit {
 		span("StallTolerance", StallTolerance, "a later tick moves the deadlines"),
 		span("TCPUserTimeout", TCPUserTimeout, "data that nobody acknowledges"),
 		span("LagTimeout", LagTimeout, "a reader that does not read; it may resume"),
+		span("LingerTimeout", LingerTimeout, "for the peer's close frame, or to obey op 7"),
 		span("ResumeWindow", ResumeWindow, "`-resume-window`"),
 	}
 }
@@ -89,6 +91,10 @@ func queues() []Limit {
 		count("LoopInboxMax", LoopInboxMax, "messages", "one publish is one message"),
 		count("LoopPassMax", LoopPassMax, "messages", "before a loop serves its sockets"),
 		count("ShardInboxMax", ShardInboxMax, "messages", "then publishers get 429"),
+		count("GuildWaitMax", GuildWaitMax, "requests", "while a guild is read from the store"),
+		count("KeeperQueueMax", KeeperQueueMax, "writes", "then who writes waits"),
+		count("ControlBytesMax", ControlBytesMax, "bytes", "of pongs and acks for a blocked socket"),
+		count("ChunksAheadMax", ChunksAheadMax, "chunks", "of members made before they are sent"),
 		count("RelayPassMax", RelayPassMax, "receivers", "before a loop serves its sockets"),
 		count("FlushBytesMax", FlushBytesMax, "bytes", "largest single write"),
 		count("ReadBufferBytes", ReadBufferBytes, "bytes", "`-read-buffer`, per loop"),
