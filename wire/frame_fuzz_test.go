@@ -21,6 +21,7 @@ func addFrameSeeds(f *testing.F, add func(stream []byte)) {
 		clientFrame(0x81, strings.Repeat("\u20AC", 100)),
 		clientFrame(0x81, "abc\xED\xA0\x80"),
 		clientFrame(0x02, ""),
+		concat(clientFrame(0x01, "a\xE2"), clientFrame(0x80, "\x82")),
 		fragments,
 		concat(fragments, clientFrame(0x8A, ""), clientFrame(0x88, "\x03\xE8bye")),
 		clientFrame(0x88, "\x0F\xA0\xFF"),

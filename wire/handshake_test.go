@@ -83,6 +83,8 @@ func TestHandshakeTakesWhatClientsSend(t *testing.T) {
 			"Sec-WebSocket-Protocol: chat, superchat"), plain},
 		{"origin and agent", requestWith("more", "Origin: https://a", "User-Agent: DiscordBot (x)"),
 			with(func(h *Handshake) { h.Origin, h.UserAgent = "https://a", "DiscordBot (x)" })},
+		{"agent twice", requestWith("more", "User-Agent: first", "User-Agent: second"),
+			with(func(h *Handshake) { h.UserAgent = "first" })},
 		{"empty body", requestWith("more", "Content-Length: 0"), plain},
 		{"IPv6 host", requestWith("host", "Host: [2001:db8::1]:8080"),
 			with(func(h *Handshake) { h.Host = "[2001:db8::1]:8080" })},
@@ -132,6 +134,9 @@ func TestHandshakeBugCatalogue(t *testing.T) {
 		{"host with user", requestWith("host", "Host: u@a"), 400},
 		{"host with a name as port", requestWith("host", "Host: a:b"), 400},
 		{"host with broken brackets", requestWith("host", "Host: [::1"), 400},
+		{"host with more behind its brackets", requestWith("host", "Host: [::1]80"), 400},
+		{"host with a zone", requestWith("host", "Host: [fe80::1%eth0]"), 400},
+		{"host with IPv4 in brackets", requestWith("host", "Host: [127.0.0.1]"), 400},
 		{"origin twice", requestWith("more", "Origin: a", "Origin: b"), 400},
 		{"no upgrade", requestWith("upgrade"), 426},
 		{"upgrade to something else", requestWith("upgrade", "Upgrade: h2c, websocketx"), 426},
@@ -188,6 +193,10 @@ func TestHandshakeTakesHeadersUpToTheLimits(t *testing.T) {
 	request := requestWith("more", strings.Repeat("X: y\r\n", lines-1)+"X: y")
 	if _, used, err := ParseHandshake(request, limitsForTest); err != nil || used != len(request) {
 		t.Errorf("64 headers: got %d, %v", used, err)
+	}
+	request = requestWith("more", strings.Repeat("X: y\r\n", lines)+"X: y")
+	if _, used, err := ParseHandshake(request, limitsForTest); err == nil || err.Status != 431 {
+		t.Errorf("65 headers: got %d, %v, want 431", used, err)
 	}
 	empty := len(requestWith("more", "X: "))
 	request = requestWith("more", "X: "+strings.Repeat("y", limitsForTest.HeaderBytes-empty))

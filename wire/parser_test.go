@@ -122,6 +122,14 @@ func TestParserBugCatalogue(t *testing.T) {
 			CloseProtocolError},
 		{"control frame with a long length", length(0x89, length16, 0, 126), CloseProtocolError},
 		{"message one byte too long", length(0x81, length16, 0x10, 0x01), CloseMessageTooBig},
+		{"message one byte too long over fragments",
+			concat(clientFrame(0x01, strings.Repeat("x", 4000)), length(0x80, 97)),
+			CloseMessageTooBig},
+		{"text that ends inside a character in its last fragment",
+			concat(clientFrame(0x01, "a\xE2"), clientFrame(0x80, "\x82")), CloseInvalidPayload},
+		{"text after another that came in pieces",
+			concat(clientFrame(0x81, "abcdefgh"), clientFrame(0x81, "\xFFabcdefghi")[:10]),
+			CloseInvalidPayload},
 	} {
 		for _, chop := range []func() int{whole, octetwise} {
 			if got := parse(t, tt.stream, limitsForTest, chop); got.code != tt.want {
