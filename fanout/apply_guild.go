@@ -60,7 +60,7 @@ func applyRolePut(t *turn, info wire.EventInfo, o object) *Error {
 	old := g.roleByID[id]
 	if info.Name == "GUILD_ROLE_UPDATE" {
 		if old == nil {
-			return &Error{Kind: NotFound, Field: "d.role.id", Reason: "The guild has no such role."}
+			return notFound("d.role.id", "The guild has no such role.")
 		}
 		whole := parseObject(old.raw)
 		if fields.get("color") != nil && fields.get("colors") == nil {
@@ -69,7 +69,7 @@ func applyRolePut(t *turn, info wire.EventInfo, o object) *Error {
 		whole.merge(fields)
 		fields = whole
 	} else if old == nil && len(g.roles) >= rolesMax {
-		return &Error{Kind: Conflict, Field: "d.role", Reason: "The guild has as many roles as it may."}
+		return conflict("d.role", "The guild has as many roles as it may.")
 	}
 	r, err := parseRole(g.id, g.roleByID[g.id].permissions, len(g.roles), fields)
 	if err != nil {
@@ -106,7 +106,7 @@ func applyRoleDelete(t *turn, info wire.EventInfo, o object) *Error {
 	}
 	r := g.roleByID[id]
 	if r == nil {
-		return &Error{Kind: NotFound, Field: "d.role_id", Reason: "The guild has no such role."}
+		return notFound("d.role_id", "The guild has no such role.")
 	}
 	if id == g.id {
 		return invalid("d.role_id", "The role of everyone cannot be deleted.")
@@ -134,16 +134,16 @@ func applyChannelPut(t *turn, info wire.EventInfo, o object) *Error {
 	old := g.channelByID[id]
 	if info.Name == "CHANNEL_UPDATE" {
 		if old == nil {
-			return &Error{Kind: NotFound, Field: "d.id", Reason: "The guild has no such channel."}
+			return notFound("d.id", "The guild has no such channel.")
 		}
 		whole := parseObject(old.append(nil, 0))
 		whole.merge(o)
 		o = whole
 	} else if old == nil && len(g.channels) >= channelsMax {
-		return &Error{Kind: Conflict, Field: "d", Reason: "The guild has as many channels as it may."}
+		return conflict("d", "The guild has as many channels as it may.")
 	}
 	if g.threadByID[id] != nil {
-		return &Error{Kind: Conflict, Field: "d.id", Reason: "A thread has the same id."}
+		return conflict("d.id", "A thread has the same id.")
 	}
 	c, err := parseChannel(len(g.channels), o)
 	if err != nil {
@@ -162,7 +162,7 @@ func applyChannelPut(t *turn, info wire.EventInfo, o object) *Error {
 	return nil
 }
 
-// applyChannelDelete is CHANNEL_DELETE. Threads go with their parent, without an event of their own.
+// applyChannelDelete is CHANNEL_DELETE. Threads go with their parent, without events of their own.
 func applyChannelDelete(t *turn, info wire.EventInfo, o object) *Error {
 	g := t.g
 	id, ok := o.id("id")
@@ -171,7 +171,7 @@ func applyChannelDelete(t *turn, info wire.EventInfo, o object) *Error {
 	}
 	c := g.channelByID[id]
 	if c == nil {
-		return &Error{Kind: NotFound, Field: "d.id", Reason: "The guild has no such channel."}
+		return notFound("d.id", "The guild has no such channel.")
 	}
 	for _, user := range g.usersInVoice(id) {
 		t.leaveVoice(user)
@@ -205,7 +205,7 @@ func applyVoiceChannel(t *turn, info wire.EventInfo, o object) *Error {
 	id, _ := o.id("id")
 	c := t.g.channelByID[id]
 	if c == nil {
-		return &Error{Kind: NotFound, Field: "d.id", Reason: "The guild has no such channel."}
+		return notFound("d.id", "The guild has no such channel.")
 	}
 	for _, key := range channelInfoKeys {
 		if raw := o.get(key); raw != nil {

@@ -5,7 +5,7 @@ import (
 	"throng/wire"
 )
 
-// applyMemberPut is GUILD_MEMBER_ADD and GUILD_MEMBER_UPDATE. An addition of someone who is a member
+// applyMemberPut is GUILD_MEMBER_ADD and GUILD_MEMBER_UPDATE. An addition of someone who is there
 // replaces the record; an update changes what it names.
 func applyMemberPut(t *turn, info wire.EventInfo, o object) *Error {
 	in, err := parseMember(o)
@@ -15,7 +15,7 @@ func applyMemberPut(t *turn, info wire.EventInfo, o object) *Error {
 	old, was := t.g.members.Get(uint64(in.User))
 	add := info.Name == "GUILD_MEMBER_ADD"
 	if !add && !was {
-		return &Error{Kind: NotFound, Field: "d.user.id", Reason: "The guild has no such member."}
+		return notFound("d.user.id", "The guild has no such member.")
 	}
 	base := old
 	if add {
@@ -89,7 +89,7 @@ func (g *Guild) RemoveMember(user wire.Snowflake, now int64) (Change, error) {
 func (t *turn) removeMember(user wire.Snowflake, path string) *Error {
 	g := t.g
 	if _, ok := g.members.Get(uint64(user)); !ok {
-		return &Error{Kind: NotFound, Field: path, Reason: "The guild has no such member."}
+		return notFound(path, "The guild has no such member.")
 	}
 	t.expel(user)
 	t.leaveVoice(user)

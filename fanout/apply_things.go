@@ -51,7 +51,7 @@ func applyThingPut(kind *thingKind) applier {
 			whole.merge(o)
 			o = whole
 		} else if len(all.list) >= thingsMax {
-			return &Error{Kind: Conflict, Field: "d", Reason: "The guild has as many as it may."}
+			return conflict("d", "The guild has as many as it may.")
 		}
 		one, err := kind.parse(t.g.id, o)
 		if err != nil {
@@ -80,7 +80,7 @@ func applyThingDelete(kind *thingKind) applier {
 		}
 		at := all.find(id)
 		if at < 0 {
-			return &Error{Kind: NotFound, Field: "d." + kind.id, Reason: "The guild has no such object."}
+			return notFound("d."+kind.id, "The guild has no such object.")
 		}
 		if kind != &soundKind {
 			whole := parseObject(all.list[at].raw)

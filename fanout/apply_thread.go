@@ -15,7 +15,7 @@ func applyThreadPut(t *turn, info wire.EventInfo, o object) *Error {
 	fresh := o.get("newly_created")
 	switch {
 	case g.channelByID[id] != nil:
-		return &Error{Kind: Conflict, Field: "d.id", Reason: "A channel has the same id."}
+		return conflict("d.id", "A channel has the same id.")
 	case old != nil:
 		whole := parseObject(old.append(nil, 0))
 		patch := o.clone()
@@ -27,7 +27,7 @@ func applyThreadPut(t *turn, info wire.EventInfo, o object) *Error {
 		whole.merge(patch)
 		o = whole
 	case len(g.threads) >= threadsMax:
-		return &Error{Kind: Conflict, Field: "d", Reason: "The guild has as many threads as it may."}
+		return conflict("d", "The guild has as many threads as it may.")
 	}
 	known := func(id wire.Snowflake) bool { return g.channelByID[id] != nil }
 	th, err := parseThread(g.id, g.owner, o, known)
@@ -78,7 +78,7 @@ func (g *Guild) knownThread(o object) (*thread, *Error) {
 	if th := g.threadByID[id]; th != nil {
 		return th, nil
 	}
-	return nil, &Error{Kind: NotFound, Field: "d.id", Reason: "The guild has no such thread."}
+	return nil, notFound("d.id", "The guild has no such thread.")
 }
 
 // applyThreadDelete is THREAD_DELETE.
@@ -125,7 +125,7 @@ func applyThreadMember(t *turn, info wire.EventInfo, o object) *Error {
 
 func (g *Guild) roomFor(th *thread, members []threadMember) *Error {
 	if len(th.members)+len(members) > threadMembersMax {
-		return &Error{Kind: Conflict, Field: "d", Reason: "The thread has as many members as it may."}
+		return conflict("d", "The thread has as many members as it may.")
 	}
 	return nil
 }
@@ -204,7 +204,9 @@ func (t *turn) showThread(th *thread, user wire.Snowflake) {
 }
 
 // threadMembersBody is the body of THREAD_MEMBERS_UPDATE, with the members that it speaks of.
-func (g *Guild) threadMembersBody(th *thread, added []threadMember, removed []wire.Snowflake) []byte {
+func (g *Guild) threadMembersBody(
+	th *thread, added []threadMember, removed []wire.Snowflake,
+) []byte {
 	dst := th.id.AppendJSON([]byte(`{"id":`))
 	dst = g.id.AppendJSON(wire.AppendKey(dst, "guild_id"))
 	dst = wire.AppendInt(wire.AppendKey(dst, "member_count"), int64(len(th.members)))

@@ -33,7 +33,7 @@ func (g *Guild) audience(info wire.EventInfo, o object) (Event, *Error) {
 		return ev, invalid("d."+key, "It must be the id of a channel.")
 	}
 	if !g.see(&ev, id, info.Gate) {
-		return ev, &Error{Kind: NotFound, Field: "d." + key, Reason: "The guild has no such channel."}
+		return ev, notFound("d."+key, "The guild has no such channel.")
 	}
 	return ev, nil
 }
@@ -71,7 +71,8 @@ func (g *Guild) seeThread(ev *Event, t *thread, need wire.Permissions) {
 	ev.Also = nil
 	viewers := g.sight(gate{channel: t.parent, need: need})
 	for _, m := range t.members {
-		if at := g.receivers.first(m.user); at != noReceiver && viewers.Has(g.receivers.slots[at].class) {
+		at := g.receivers.first(m.user)
+		if at != noReceiver && viewers.Has(g.receivers.slots[at].class) {
 			ev.Also = append(ev.Also, m.user)
 		}
 	}

@@ -109,7 +109,7 @@ func parseChannel(index int, o object) (*channel, *Error) {
 	kind, ok := parseInt(o.get("type"))
 	rules, known := kindRules(kind)
 	if !ok || !known {
-		return nil, invalid("type", "It must be the type of a guild's channel: 0, 2, 4, 5, 13, 15 or 16.")
+		return nil, invalid("type", "It must be a guild channel's type: 0, 2, 4, 5, 13, 15 or 16.")
 	}
 	if !o.present("position") {
 		o.set("position", []byte(strconv.Itoa(index)))

@@ -6,9 +6,9 @@ import (
 )
 
 // Who may see an event is a question of permissions: VIEW_CHANNEL for a message, BAN_MEMBERS for a
-// ban. The naive answer computes them for each receiver of each event. One computation costs about
-// 100 ns (BenchmarkChannelPermissions), so a message to 30,000 sessions would take 3 ms of the
-// shard for permissions alone, and the shard has other guilds.
+// ban. The naive answer computes them for each receiver of each event. One computation, five roles
+// and ten overwrites, costs about 300 ns (BenchmarkNaiveAudience), so a message to 30,000 sessions
+// would take 9 ms of the shard for permissions alone, and the shard has other guilds.
 //
 // Lists of members per channel, kept up to date, make the message cheap and everything else dear:
 // a list for each of 500 channels and 30,000 sessions is 15 million entries, a role change of one
@@ -16,17 +16,19 @@ import (
 // That was rejected.
 //
 // What is done: permissions depend on little. A member's roles decide, whether he is the owner or
-// timed out, and, only when an overwrite of some channel names him, who he is. Members who agree
-// in these cannot be told apart by any permission check; they are one visibility class. A guild of
-// 100,000 sessions has some dozens of classes, seldom more than a few hundred. Each receiver carries
-// its class, and an event carries a bitset over the classes that may see it, so a loop decides with
-// one bit test per receiver and no permission at all.
+// timed out, and, only when an overwrite of some channel names him, who he is. Members who agree in
+// these cannot be told apart by any permission check; they are one visibility class. A guild of
+// 100,000 sessions has some dozens of classes, seldom more than a few hundred. Each receiver
+// carries its class, and an event carries a bitset over the classes that may see it, so a loop
+// decides with one bit test per receiver and no permission at all. What a publish costs the shard
+// is the same for 1 receiver and for 20,000 (BenchmarkPublish).
 //
 // The bitset of a channel is computed at the first event on it and remembered. Nothing is ever
 // patched: a change of roles, overwrites or owner drops all of the sets (forgetSight), and the next
-// event on each channel computes its own, dozens of computations. A class that is born later extends
-// a set by itself when the set is next used. Sets in flight never change (see Bitset), and a class
-// keeps its number until MsgRemap, so an event and the classes it was judged by always agree.
+// event on each channel computes its own, dozens of computations. A class that is born later
+// extends a set by itself when the set is next used. Sets in flight never change (see Bitset), and
+// a class keeps its number until MsgRemap, so an event and the classes it was judged by always
+// agree.
 //
 // Invariants: the class of a receiver is the class of its member as of the last Change; a receiver
 // hears MsgReclass before any event that was judged by its new class.

@@ -11,11 +11,11 @@ import (
 // what is missing. What is missing is added here, and what is there is left as it is.
 
 // messageDefaults are what every new message has.
-var messageDefaults = []struct{ key, value string }{
-	{"type", "0"}, {"content", `""`}, {"edited_timestamp", "null"}, {"tts", "false"},
-	{"mention_everyone", "false"}, {"mentions", "[]"}, {"mention_roles", "[]"},
-	{"attachments", "[]"}, {"embeds", "[]"}, {"components", "[]"}, {"pinned", "false"},
-	{"flags", "0"},
+var messageDefaults = object{
+	{"type", []byte("0")}, {"content", []byte(`""`)}, {"edited_timestamp", []byte("null")},
+	{"tts", []byte("false")}, {"mention_everyone", []byte("false")}, {"mentions", []byte("[]")},
+	{"mention_roles", []byte("[]")}, {"attachments", []byte("[]")}, {"embeds", []byte("[]")},
+	{"components", []byte("[]")}, {"pinned", []byte("false")}, {"flags", []byte("0")},
 }
 
 var messageRules = []rule{
@@ -71,7 +71,9 @@ func applyMessageCreate(t *turn, info wire.EventInfo, o object) *Error {
 		o.set("timestamp", quotedTime(t.now))
 	}
 	for _, d := range messageDefaults {
-		o.setDefault(d.key, d.value)
+		if o.get(d.key) == nil {
+			o = append(o, d)
+		}
 	}
 	if c := g.channelByID[channel]; c != nil {
 		c.last = max(c.last, id)
@@ -103,9 +105,9 @@ func applyMessageUpdate(t *turn, info wire.EventInfo, o object) *Error {
 	return nil
 }
 
-// completeMessage completes what a message says of users, and finds out who is to get the full body:
-// the author and the mentioned. Of those only the connected matter, and an event without any is
-// delivered faster.
+// completeMessage completes what a message says of users, and finds out who is to get the full
+// body: the author and the mentioned. Of those only the connected matter, and an event without any
+// is delivered faster.
 func (g *Guild) completeMessage(o *object, ev *Event) *Error {
 	if err := applyRules(o, messageRules); err != nil {
 		return err

@@ -13,11 +13,11 @@ import (
 func (g *Guild) Join(r Receiver, now int64) (Change, error) {
 	t := g.turn(now)
 	if g.receivers.get(r.Handle) != nil {
-		return t.refuse(&Error{Kind: Conflict, Reason: "The session has joined already."})
+		return t.refuse(conflict("", "The session has joined already."))
 	}
 	member, ok := g.members.Get(uint64(r.User))
 	if !ok {
-		return t.refuse(&Error{Kind: NotFound, Reason: "The user is no member of the guild."})
+		return t.refuse(notFound("", "The user is no member of the guild."))
 	}
 	class := g.classOf(member, now)
 	g.classes.hold(class)
@@ -56,7 +56,8 @@ func (g *Guild) Leave(h Handle, now int64) Change {
 // threads and voice states only where they may look.
 func (g *Guild) createBody(r *Receiver, class uint32, self store.Member) []byte {
 	if g.head == nil {
-		g.head = append(g.appendGuild(make([]byte, 0, g.docBytes)), `,"lazy":true,"unavailable":false`...)
+		g.head = g.appendGuild(make([]byte, 0, g.docBytes))
+		g.head = append(g.head, `,"lazy":true,"unavailable":false`...)
 	}
 	count := g.members.Len()
 	large := count > r.LargeThreshold
@@ -150,8 +151,8 @@ func (g *Guild) addNotable(add func(store.Member)) {
 	}
 }
 
-// Delete removes the guild: its sessions hear GUILD_DELETE, and each loop drops its relay. The loops
-// are named one by one: after this the guild has none, and AllLoops would be nobody.
+// Delete removes the guild: its sessions hear GUILD_DELETE, and each loop drops its relay. The
+// loops are named one by one: after this the guild has none, and AllLoops would be nobody.
 func (g *Guild) Delete(now int64) Change {
 	t := g.turn(now)
 	info, _ := wire.LookupEvent("GUILD_DELETE")

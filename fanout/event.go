@@ -6,8 +6,8 @@ import (
 	"throng/wire"
 )
 
-// Event is one thing to deliver, shared by all loops of the node.
-// It is immutable once published; only the frames inside Dispatch are built later, each at most once.
+// Event is one thing to deliver, shared by all loops of the node. It is immutable once published;
+// only the frames inside Dispatch are built later, each at most once.
 type Event struct {
 	Dispatch *wire.Dispatch
 	// Intents lets the event through to a receiver that has any of them; 0 lets it through to all.
@@ -29,7 +29,8 @@ type Event struct {
 // events in flight keep the one they were published with.
 type Bitset []uint64
 
-// Has reports whether class is in the set. A class beyond the end is not: it was born after the set.
+// Has reports whether class is in the set. A class beyond the end is not: it was born after the
+// set.
 func (b Bitset) Has(class uint32) bool {
 	word := int(class >> 6)
 	return word < len(b) && b[word]>>(class&63)&1 != 0

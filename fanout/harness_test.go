@@ -163,7 +163,8 @@ func (w *world) join(user wire.Snowflake, intents wire.Intents) *heard {
 	w.t.Helper()
 	w.slot++
 	r := Receiver{
-		Handle: Handle{Loop: uint16(w.slot % 2), Slot: w.slot, Gen: 1}, User: user, Intents: intents,
+		Handle: Handle{Loop: uint16(w.slot % 2), Slot: w.slot, Gen: 1},
+		User:   user, Intents: intents,
 		LargeThreshold: 50, SessionID: fmt.Sprintf("%032x", w.slot), Bot: true,
 	}
 	if intents&wire.IntentMessageContent == 0 {
@@ -257,8 +258,10 @@ func want(t testing.TB, what string, got, want any) {
 	}
 }
 
-// plainDoc is a guild with a channel for all (10), one for role 5 (11), a voice channel (12), an owner.
-const plainDoc = `{"name":"g","owner_id":"100","roles":[{"id":"5","name":"staff","permissions":"0"}],
+// plainDoc is a guild with a channel for all (10), one for role 5 (11), a voice channel (12), an
+// owner.
+const plainDoc = `{"name":"g","owner_id":"100",
+ "roles":[{"id":"5","name":"staff","permissions":"0"}],
  "channels":[{"id":10,"name":"general"},
   {"id":"11","name":"staff","permission_overwrites":[
    {"id":"2000000000000000001","type":0,"allow":"0","deny":"1024"},

@@ -135,7 +135,7 @@ func (g *Guild) Check() error {
 	}
 	for q, m := range g.classes.memos {
 		if m.known > len(g.classes.list) {
-			return fmt.Errorf("guild %s: the sight of channel %s knows unborn classes", g.id, q.channel)
+			return fmt.Errorf("guild %s: unborn classes see channel %s", g.id, q.channel)
 		}
 	}
 	return nil

@@ -155,7 +155,7 @@ func applyPresence(t *turn, info wire.EventInfo, o object) *Error {
 		return invalid("d.user.id", "It must be an id.")
 	}
 	if _, member := t.g.members.Get(uint64(user)); !member {
-		return &Error{Kind: NotFound, Field: "d.user.id", Reason: "The guild has no such member."}
+		return notFound("d.user.id", "The guild has no such member.")
 	}
 	if err := applyRules(&o, presenceRules); err != nil {
 		return err.under("d")
@@ -177,10 +177,13 @@ func applyPresence(t *turn, info wire.EventInfo, o object) *Error {
 		return invalid("d.status", "It must be online, idle, dnd, invisible or offline.")
 	}
 	t.g.presences.set(user, p)
-	o.drop("user_id")
-	if raw := o.get("user"); raw == nil {
-		o.set("user", append(user.AppendJSON([]byte(`{"id":`)), '}'))
+	account := object{}
+	if raw := o.get("user"); raw != nil && wire.IsObject(raw) {
+		account = parseObject(raw)
 	}
+	account.setID("id", user)
+	o.set("user", account.bytes())
+	o.drop("user_id")
 	if p != nil {
 		o.set("client_status", p.client)
 	} else {

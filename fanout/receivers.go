@@ -20,12 +20,16 @@ type receivers struct {
 	loops    []int                     // Loops with sessions, ascending. Immutable once given out.
 }
 
+// receiver is what is kept of a Receiver, in 64 bytes; the rest matters to its loop only.
 type receiver struct {
-	Receiver
-	class    uint32
-	next     uint32 // The user's next session, noReceiver at the end.
-	spoke    bool   // Whether it has set a presence; nil then means invisible.
-	presence *presence
+	Handle
+	Intents   wire.Intents
+	User      wire.Snowflake
+	SessionID string
+	class     uint32
+	next      uint32 // The user's next session, noReceiver at the end.
+	spoke     bool   // Whether it has set a presence; nil then means invisible.
+	presence  *presence
 }
 
 const noReceiver = ^uint32(0)
@@ -73,7 +77,10 @@ func (rs *receivers) add(r Receiver, class uint32) {
 	} else {
 		rs.slots = append(rs.slots, receiver{})
 	}
-	rs.slots[at] = receiver{Receiver: r, class: class, next: rs.first(r.User)}
+	rs.slots[at] = receiver{
+		Handle: r.Handle, Intents: r.Intents, User: r.User, SessionID: r.SessionID,
+		class: class, next: rs.first(r.User),
+	}
 	rs.byHandle[r.Handle] = at
 	rs.byUser[r.User] = at
 	loop := int(r.Loop)

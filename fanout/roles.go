@@ -32,7 +32,9 @@ var roleRules = []rule{
 
 // parseRole completes a role's object. A role starts with the permissions of @everyone, and
 // @everyone with those of a new guild.
-func parseRole(guild wire.Snowflake, everyone wire.Permissions, index int, o object) (*role, *Error) {
+func parseRole(
+	guild wire.Snowflake, everyone wire.Permissions, index int, o object,
+) (*role, *Error) {
 	id, ok := o.id("id")
 	if !ok {
 		return nil, invalid("id", "It must be an id.")

@@ -134,6 +134,16 @@ func parseIDs(raw []byte) (ids []wire.Snowflake, ok bool) {
 // invalid returns a refusal of what stands in field.
 func invalid(field, reason string) *Error { return &Error{Field: field, Reason: reason} }
 
+// notFound returns a refusal because the guild has not what field names.
+func notFound(field, reason string) *Error {
+	return &Error{Kind: NotFound, Field: field, Reason: reason}
+}
+
+// conflict returns a refusal because of what the guild has.
+func conflict(field, reason string) *Error {
+	return &Error{Kind: Conflict, Field: field, Reason: reason}
+}
+
 // under moves err's field below the given path: "type" under "channels[3]" is "channels[3].type".
 func (e *Error) under(path string) *Error {
 	moved := *e

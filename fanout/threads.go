@@ -133,7 +133,7 @@ func parseThreadMembers(thread wire.Snowflake, raw []byte, list string) (
 		}
 		user, ok := o.id("user_id")
 		if !ok {
-			err = invalid(indexed(list, len(members)), "It must be an object with user_id, or an id.")
+			err = invalid(indexed(list, len(members)), "It must be an id, or have a user_id.")
 			return false
 		}
 		if len(members) == threadMembersMax {

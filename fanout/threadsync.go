@@ -109,7 +109,8 @@ func (t *turn) syncMemberThreads(old, m store.Member, was bool) {
 	t.privately(user, wire.IntentGuilds, "THREAD_LIST_SYNC", body)
 }
 
-// threadListBody is the body of THREAD_LIST_SYNC, with the memberships of the user when it is not 0.
+// threadListBody is the body of THREAD_LIST_SYNC, with the memberships of the user when it is not
+// 0.
 func (g *Guild) threadListBody(
 	channels []wire.Snowflake, threads []*thread, user wire.Snowflake,
 ) []byte {

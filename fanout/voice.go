@@ -73,7 +73,8 @@ func (g *Guild) SetVoice(h Handle, cmd wire.VoiceStateCommand, now int64) Change
 	before := g.voices[user]
 	t.enterVoice(user, &voiceState{channel: c.id, handle: h, held: true, raw: o.bytes()})
 	if before == nil || before.channel != c.id || before.handle != h {
-		t.private(h, wire.NewDispatch("VOICE_SERVER_UPDATE", g.voiceServer(c.id, session, now), nil))
+		body := g.voiceServer(c.id, session, now)
+		t.private(h, wire.NewDispatch("VOICE_SERVER_UPDATE", body, nil))
 	}
 	return t.done()
 }
@@ -126,8 +127,8 @@ func (t *turn) publishVoice(user wire.Snowflake, raw []byte, visible Bitset) {
 }
 
 // voiceServer is the body of VOICE_SERVER_UPDATE: one of the guild's servers, the same for everyone
-// in the channel, or none. There is no randomness here, so the token is a hash over the session's id,
-// which is random and known to the session and the node alone.
+// in the channel, or none. There is no randomness here, so the token is a hash over the session's
+// id, which is random and known to the session and the node alone.
 func (g *Guild) voiceServer(channel wire.Snowflake, session string, now int64) []byte {
 	seed := g.id.AppendJSON(channel.AppendJSON(append([]byte(session), ':')))
 	sum := sha256.Sum256(strconv.AppendInt(append(seed, ':'), now, 10))
@@ -151,7 +152,7 @@ func applyVoiceState(t *turn, _ wire.EventInfo, o object) *Error {
 		return invalid("d.user_id", "It must be an id.")
 	}
 	if _, member := g.members.Get(uint64(user)); !member {
-		return &Error{Kind: NotFound, Field: "d.user_id", Reason: "The guild has no such member."}
+		return notFound("d.user_id", "The guild has no such member.")
 	}
 	if !o.present(keyChannelID) {
 		t.leaveVoice(user)
@@ -163,7 +164,7 @@ func applyVoiceState(t *turn, _ wire.EventInfo, o object) *Error {
 	}
 	c := g.channelByID[id]
 	if c == nil {
-		return &Error{Kind: NotFound, Field: "d.channel_id", Reason: "The guild has no such channel."}
+		return notFound("d.channel_id", "The guild has no such channel.")
 	}
 	if !c.voice() {
 		return invalid("d.channel_id", "It must be a voice or stage channel.")
