@@ -153,8 +153,8 @@ func (p *proxy) join(client net.Conn, upstream string) {
 	}()
 	go func() {
 		defer close(answered)
-		pass(client, server)
-		p.update(func() { l.serverEnd = true })
+		ended := pass(client, server)
+		p.update(func() { l.serverEnd = ended })
 	}()
 	pass(server, io.TeeReader(client, tap))
 	p.update(func() { l.clientEnd = !l.serverEnd })
@@ -166,13 +166,15 @@ func (p *proxy) join(client net.Conn, upstream string) {
 	p.update(func() { l.ended = true })
 }
 
-// pass copies until source ends and tells target so; if that fails target is of no use any more.
-func pass(target net.Conn, source io.Reader) {
+// pass copies until source ends and tells target so. It reports false when it was not source that
+// ended: then target is of no use any more.
+func pass(target net.Conn, source io.Reader) bool {
 	if _, err := io.Copy(target, source); err != nil {
 		target.Close()
-		return
+		return false
 	}
 	_ = target.(*net.TCPConn).CloseWrite()
+	return true
 }
 
 // listen reads along what the client sends: an upgrade request, then masked frames.

@@ -28,8 +28,6 @@ const (
 const (
 	opIdentify      = 2
 	opResume        = 6
-	closeNormal     = 1000
-	closeGoingAway  = 1001
 	closedByTCPOnly = 0
 )
 
@@ -210,9 +208,12 @@ func suite(t *testing.T, lib library) {
 		{"receives messages in order", l.receives},
 		{"posts and hears itself", l.posts},
 		{"gets all members in chunks", l.getsMembers},
-		{"resumes after a cut without loss", l.resumes},
-		{"resumes the resumed session", l.resumes},
-		{"obeys op 7 and starts anew elsewhere", l.moves},
+		{"resumes after a cut without loss", func(t *testing.T) { l.resumes(t, 100) }},
+		{"resumes the resumed session with much to catch up", func(t *testing.T) {
+			l.resumes(t, 2000)
+		}},
+		{"obeys op 7 and resumes", l.reconnects},
+		{"starts anew on another node when its node drains", l.moves},
 	} {
 		if !t.Run(step.name, step.run) {
 			return // the steps after it would only repeat the complaint
@@ -284,7 +285,7 @@ func (l *life) getsMembers(t *testing.T) {
 
 // resumes cuts the connection while messages are on their way, publishes more while it is cut, and
 // wants them all once the client is back, in the session that it had.
-func (l *life) resumes(t *testing.T) {
+func (l *life) resumes(t *testing.T, missed int) {
 	before := len(l.rec.wait(t, 0, "resumed"))
 	next := l.proxy.linkCount()
 	l.publish(t, 100)
@@ -293,15 +294,52 @@ func (l *life) resumes(t *testing.T) {
 		t.Fatalf("cut %d connections, want the client's one", count)
 	}
 	l.proxy.waitEnded(t, l.link, "the cut connection to be gone")
-	l.publish(t, 150)
+	l.publish(t, missed)
 	l.proxy.release()
 	l.rec.wait(t, before+1, "resumed")
 	l.publish(t, 1) // behind it nothing can be pending
 	l.rec.wantMessages(t, l.sent)
-	l.link = next
-	ops := l.proxy.opsOf(next)
+	l.cameBack(t, next)
+}
+
+// cameBack wants the client's new link to have resumed the session that it had.
+func (l *life) cameBack(t *testing.T, link int) {
+	t.Helper()
+	l.link = link
+	ops := l.proxy.opsOf(link)
 	if !slices.Contains(ops, opResume) || slices.Contains(ops, opIdentify) {
 		t.Errorf("the client must come back with RESUME alone, it sent ops %v", ops)
+	}
+}
+
+// reconnects has the node ask this one client to reconnect, while messages are on their way.
+func (l *life) reconnects(t *testing.T) {
+	before := len(l.rec.wait(t, 0, "resumed"))
+	next := l.proxy.linkCount()
+	var sessions []struct{ ID string }
+	answer := l.node.call(t, "GET", "/v1/sessions?user_id="+botID, nil)
+	if err := json.Unmarshal(answer, &sessions); err != nil || len(sessions) != 1 {
+		t.Fatalf("got sessions %s (%v), want the client's one", answer, err)
+	}
+	l.publish(t, 100)
+	l.node.call(t, "POST", "/v1/sessions/"+sessions[0].ID+"/reconnect", nil)
+	l.publish(t, 100)
+	l.obeyed(t)
+	l.rec.wait(t, before+1, "resumed")
+	l.publish(t, 1)
+	l.rec.wantMessages(t, l.sent)
+	l.cameBack(t, next)
+}
+
+// obeyed waits for the client to end its connection as its library does on op 7.
+func (l *life) obeyed(t *testing.T) {
+	t.Helper()
+	end := l.proxy.waitEnded(t, l.link, "the client to leave on op 7")
+	if end.closeCode != l.reconnectCode {
+		t.Errorf("the client closed with %d, it answers op 7 with %d", end.closeCode, l.reconnectCode)
+	}
+	if end.closeCode == closedByTCPOnly && !end.clientEnd {
+		t.Error("the node closed the connection before the client did")
 	}
 }
 
@@ -311,16 +349,7 @@ func (l *life) moves(t *testing.T) {
 	l.proxy.pointAt(l.other)
 	next := l.proxy.linkCount()
 	l.node.call(t, "POST", "/v1/drain", nil)
-	end := l.proxy.waitEnded(t, l.link, "the client to leave the draining node")
-	if !end.clientEnd && l.reconnectCode == closedByTCPOnly {
-		t.Error("the node closed the connection before the client did")
-	}
-	if end.closeCode != l.reconnectCode {
-		t.Errorf("the client closed with %d, it answers op 7 with %d", end.closeCode, l.reconnectCode)
-	}
-	if end.closeCode == closeNormal || end.closeCode == closeGoingAway {
-		t.Errorf("the client closed with %d and so gave up its session", end.closeCode)
-	}
+	l.obeyed(t)
 	l.proxy.waitSent(t, next, opResume, "the client to try to resume on the other node")
 	l.node.waitExit(t)
 	l.node = l.other
