@@ -97,7 +97,7 @@ func TestQueries(t *testing.T) {
 			}
 		})
 	}
-	most := w.query(wire.MembersCommand{Query: text("user-1")}, 0)[0]
+	most := w.query(wire.MembersCommand{Query: text("user-1"), Limit: 1000}, 0)[0]
 	want(t, "at most 100", len(most["members"].([]any)), 100)
 	cmd := wire.MembersCommand{Query: text("zoë"), Presences: true}
 	with := w.query(cmd, wire.IntentGuildPresences)[0]
