@@ -101,7 +101,6 @@ func (l *loop) sendAway(k *socket) {
 	}
 	k.told = true
 	k.control = wire.AppendReconnect(k.control, k.encoding)
-	k.deadline = l.time + l.core.limits.lingerMilli
-	l.wheel.add(timer{index: k.index, gen: k.gen}, k.deadline)
+	l.due(k, l.time+l.core.limits.lingerMilli)
 	l.write(k)
 }

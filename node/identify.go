@@ -166,14 +166,13 @@ func (l *loop) admit(k *socket, id *identity) {
 	case !ok:
 		l.core.identifies.late.Add(1)
 		k.state = socketHello
-		k.deadline = l.time + l.core.limits.identifyMilli
+		l.due(k, l.time+l.core.limits.identifyMilli)
 		l.refuseSession(k)
 	case wait == 0:
 		l.begin(k, id)
 	default:
 		k.state, k.waiting = socketWaiting, id
-		k.deadline = l.time + wait
-		l.wheel.add(timer{index: k.index, gen: k.gen}, k.deadline)
+		l.due(k, l.time+wait)
 	}
 }
 
@@ -205,7 +204,7 @@ func (l *loop) begin(k *socket, id *identity) {
 	}
 	l.sessions[s.slot] = s
 	k.session, k.state, k.waiting = s, socketLive, nil
-	k.deadline = l.time + l.core.limits.deadMilli
+	l.due(k, l.time+l.core.limits.deadMilli)
 	l.stats.live++
 	l.core.identifies.ok.Add(1)
 	l.core.addLive(s.user, s.handle(l))

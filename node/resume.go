@@ -58,7 +58,7 @@ func (l *loop) adopted(io transport, m *movedSocket) (k *socket, consumed int) {
 	k.state = socketHello
 	k.encoding, k.version, k.host = m.encoding, m.version, m.host
 	k.control, k.commands, k.window = m.control, m.commands, l.time
-	k.deadline = l.time + l.core.limits.identifyMilli
+	l.due(k, l.time+l.core.limits.identifyMilli)
 	id, _ := parseSessionID(m.resume.SessionID)
 	l.resumeHere(k, m.resume, id)
 	if k.state == socketClosed {
@@ -104,7 +104,7 @@ func (l *loop) resumeHere(k *socket, r wire.Resume, id sessionID) {
 		return
 	}
 	k.session, s.socket, k.state = s, k, socketLive
-	k.deadline = l.time + l.core.limits.deadMilli
+	l.due(k, l.time+l.core.limits.deadMilli)
 	k.host = ""
 	l.stats.live++
 	l.stats.detached--

@@ -74,6 +74,15 @@ func (l *loop) opened(io transport) *socket {
 	return k
 }
 
+// due gives a socket a new deadline. The entry that it has in the wheel finds one that is later; one
+// that is earlier gets an entry of its own.
+func (l *loop) due(k *socket, deadline int64) {
+	if deadline < k.deadline {
+		l.wheel.add(timer{index: k.index, gen: k.gen}, deadline)
+	}
+	k.deadline = deadline
+}
+
 // release forgets a socket. Its transport is closed, moved or about to be.
 func (l *loop) release(k *socket) {
 	if l.gens[k.index] != k.gen {
@@ -207,8 +216,7 @@ func (l *loop) closeSocket(k *socket, r CloseReason, sentence string) {
 	l.sayClose(k, code, sentence)
 	l.detach(k, r)
 	if k.state == socketClosing {
-		k.deadline = l.time + l.core.limits.lingerMilli
-		l.wheel.add(timer{index: k.index, gen: k.gen}, k.deadline)
+		l.due(k, l.time+l.core.limits.lingerMilli)
 	}
 }
 
