@@ -335,11 +335,15 @@ func (l *life) reconnects(t *testing.T) {
 func (l *life) obeyed(t *testing.T) {
 	t.Helper()
 	end := l.proxy.waitEnded(t, l.link, "the client to leave on op 7")
-	if end.closeCode != l.reconnectCode {
+	switch {
+	case end.closeCode == closedByTCPOnly:
+		// Messages that the library left unread make its close a reset, which may overtake its
+		// close frame.
+		if !end.clientEnd {
+			t.Error("the node closed the connection before the client did")
+		}
+	case end.closeCode != l.reconnectCode:
 		t.Errorf("the client closed with %d, it answers op 7 with %d", end.closeCode, l.reconnectCode)
-	}
-	if end.closeCode == closedByTCPOnly && !end.clientEnd {
-		t.Error("the node closed the connection before the client did")
 	}
 }
 
