@@ -8,5 +8,7 @@
 //
 // Start reading at suite in suite_test.go: the life of one client from READY over cuts to a drain.
 // The JavaScript libraries are pinned in package-lock.json, `npm ci` in this folder installs them.
-// Their tests are skipped where node or the modules are missing, except when CI is set.
+// Their tests are skipped where node or the modules are missing, except when CI is set. Those of
+// the Go libraries are left out under -race, which finds the races that these libraries have; the
+// node is another process.
 package clients
