@@ -1,0 +1,148 @@
+package node
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"throng/wire"
+)
+
+func repeat(s string, n int) string { return strings.Repeat(s, n) }
+
+// manyMembers is a guild of 2,500: users 1 to 2500, of whom the first has a session. Some have a
+// record of their own.
+func manyMembers(t *testing.T, tweaks ...func(*core)) (*rig, *wsClient) {
+	t.Helper()
+	r := startRig(t, Config{}, tweaks...)
+	for user := range wire.Snowflake(20) {
+		r.user(user+1, true)
+	}
+	ids := make([]wire.Snowflake, 2500)
+	for i := range ids {
+		ids[i] = wire.Snowflake(i + 1)
+	}
+	r.guild(100, ids...)
+	c := r.dial("/")
+	c.wantOp(wire.OpHello)
+	c.send(2, fmt.Sprintf(`{"token":"%s","intents":%d}`, tokenOf(1),
+		testIntents|wire.IntentGuildMembers|wire.IntentGuildPresences))
+	c.ready(1)
+	c.joined(1)
+	return r, c
+}
+
+// chunk reads one chunk and returns the ids in it.
+func (c *wsClient) chunk(index, count int) (ids []string, whole map[string]any) {
+	c.t.Helper()
+	whole = object(c.t, c.wantEvent("GUILD_MEMBERS_CHUNK").Data)
+	if whole["chunk_index"] != float64(index) || whole["chunk_count"] != float64(count) ||
+		whole["guild_id"] != "100" {
+		c.t.Fatalf("chunk %v of %v of guild %v, want %d of %d", whole["chunk_index"],
+			whole["chunk_count"], whole["guild_id"], index, count)
+	}
+	for _, m := range whole["members"].([]any) {
+		ids = append(ids, m.(map[string]any)["user"].(map[string]any)["id"].(string))
+	}
+	return ids, whole
+}
+
+func TestWholeMemberListInChunks(t *testing.T) {
+	_, c := manyMembers(t)
+	c.send(8, `{"guild_id":"100","query":"","limit":0,"presences":true,"nonce":"n1"}`)
+	seen := map[string]bool{}
+	for index, size := range []int{1000, 1000, 500} {
+		ids, whole := c.chunk(index, 3)
+		if len(ids) != size || whole["nonce"] != "n1" {
+			t.Errorf("chunk %d has %d members and nonce %v", index, len(ids), whole["nonce"])
+		}
+		for _, id := range ids {
+			if seen[id] {
+				t.Errorf("member %s is there twice", id)
+			}
+			seen[id] = true
+		}
+		if presences, ok := whole["presences"].([]any); !ok || index > 0 && len(presences) > 0 {
+			t.Errorf("chunk %d has presences %v", index, whole["presences"])
+		}
+		if _, has := whole["not_found"]; has {
+			t.Errorf("chunk %d has not_found", index)
+		}
+	}
+	if len(seen) != 2500 {
+		t.Errorf("%d members came, want 2500", len(seen))
+	}
+	// The list again is refused, other requests are not.
+	c.send(8, `{"guild_id":["100"],"query":"","limit":0,"nonce":"n2"}`)
+	limited := object(t, c.wantEvent("RATE_LIMITED").Data)
+	meta, _ := limited["meta"].(map[string]any)
+	after, _ := limited["retry_after"].(float64)
+	if limited["opcode"] != 8.0 || after <= 0 || after > 30 || meta["guild_id"] != "100" ||
+		meta["nonce"] != "n2" {
+		t.Errorf("the refusal is %v", limited)
+	}
+	c.send(8, `{"guild_id":"100","query":"u2","limit":5,"nonce":"`+repeat("x", 33)+`"}`)
+	ids, whole := c.chunk(0, 1)
+	if len(ids) != 2 || ids[0] != "2" || ids[1] != "20" {
+		t.Errorf("u2 finds %v, want 2 and 20", ids)
+	}
+	if _, has := whole["nonce"]; has {
+		t.Error("a nonce that is too long came back")
+	}
+}
+
+func TestMembersByIDAndByName(t *testing.T) {
+	_, c := manyMembers(t)
+	c.send(8, `{"guild_id":"100","user_ids":["7","999999","8"],"presences":false}`)
+	ids, whole := c.chunk(0, 1)
+	missing, _ := whole["not_found"].([]any)
+	if fmt.Sprint(ids) != "[7 8]" || fmt.Sprint(missing) != "[999999]" {
+		t.Errorf("got %v and not %v", ids, missing)
+	}
+	c.send(8, `{"guild_id":"100","user_ids":"7"}`)
+	if ids, _ = c.chunk(0, 1); fmt.Sprint(ids) != "[7]" {
+		t.Errorf("one id that is no array finds %v", ids)
+	}
+	c.send(8, `{"guild_id":"100","query":"nobody","limit":10}`)
+	if ids, _ = c.chunk(0, 1); len(ids) != 0 {
+		t.Errorf("nobody finds %v", ids)
+	}
+	c.send(8, `{"guild_id":"100","query":"U1","limit":3}`)
+	if ids, _ = c.chunk(0, 1); fmt.Sprint(ids) != "[1 10 11]" {
+		t.Errorf("U1 finds %v", ids)
+	}
+}
+
+func TestWholeListNeedsTheIntent(t *testing.T) {
+	r, _ := manyMembers(t)
+	c := r.login(2)
+	c.joined(1)
+	c.send(8, `{"guild_id":"100","query":"","limit":0}`)
+	r.until("refused", func() bool { return r.core.drops[RefusedCommand].Load() == 1 })
+	c.send(8, `{"guild_id":"100","query":"u3","limit":1}`)
+	if ids, _ := c.chunk(0, 1); fmt.Sprint(ids) != "[3]" {
+		t.Errorf("u3 finds %v", ids)
+	}
+}
+
+// TestChunksAreMadeAsTheyAreRead has more chunks than are made ahead, and cuts the connection in
+// their middle: a resume goes on with them.
+func TestChunksAreMadeAsTheyAreRead(t *testing.T) {
+	_, c := manyMembers(t, func(c *core) { c.limits.chunksAheadMax = 1 })
+	c.send(8, `{"guild_id":"100","query":"","limit":0}`)
+	c.chunk(0, 3)
+	c.conn.Close()
+	next := c.again()
+	chunks, resumed := 1, false
+	for chunks < 3 || !resumed {
+		switch h := next.wantOp(wire.OpDispatch); h.Type {
+		case "RESUMED":
+			resumed = true
+		case "GUILD_MEMBERS_CHUNK":
+			if n, _ := wire.IntField(h.Data, "chunk_index"); int(n) != chunks {
+				t.Fatalf("chunk %d came, want %d", n, chunks)
+			}
+			chunks++
+		}
+	}
+}
