@@ -134,12 +134,13 @@ func (e *engine) driver(l gnet.EventLoop) *driver {
 // OnOpen takes a new connection, or one that another loop has handed over.
 func (e *engine) OnOpen(c gnet.Conn) (out []byte, action gnet.Action) {
 	d := e.driver(c.EventLoop())
-	if e.core.connections.Add(1) > e.core.limits.connectionsMax {
+	moved, _ := c.Context().(*movedSocket)
+	// One that is moving was let in before, and is counted on both loops for a moment.
+	if n := e.core.connections.Add(1); n > e.core.limits.connectionsMax && moved == nil {
 		e.core.closes[NodeFull].Add(1)
 		return e.refusal, gnet.Close
 	}
 	x := &connection{conn: c, driver: d}
-	moved, _ := c.Context().(*movedSocket)
 	c.SetContext(x)
 	d.guard(x, func() {
 		if moved == nil {
