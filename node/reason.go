@@ -109,6 +109,8 @@ func reasonOf(code wire.CloseCode) CloseReason {
 		return UnknownOpcode
 	case wire.CloseAuthenticationFailed:
 		return WrongToken
+	case wire.CloseInvalidSeq:
+		return WrongSeq
 	case wire.CloseInvalidShard:
 		return WrongShard
 	case wire.CloseInvalidIntents:
