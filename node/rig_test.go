@@ -344,3 +344,7 @@ func withApplicationFlags(id wire.Snowflake, flags int) []api.UserInput {
 		`{"id":"%d","username":"bot","discriminator":"0","global_name":null,"avatar":null,`+
 			`"bot":true,"application_flags":%d}`, id, flags)}}
 }
+
+func namedEvent(name, d string) api.EventInput {
+	return api.EventInput{Type: name, Data: []byte(d)}
+}
