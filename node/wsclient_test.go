@@ -26,6 +26,7 @@ type wsClient struct {
 	user    wire.Snowflake
 	session string
 	seq     uint32 // of the last dispatch
+	number  int64  // of the last event, for tests that count
 }
 
 // heard is one thing the server said: a payload, a control frame, or a close.
