@@ -12,11 +12,12 @@ func (l *loop) command(k *socket, m wire.Message, rest []byte) (moved bool) {
 	if !l.mayCommand(k) {
 		return false
 	}
-	if k.encoding == wire.EncodingETF && m.Opcode != wire.OpcodeBinary {
+	encoding := k.variant.Encoding()
+	if encoding == wire.EncodingETF && m.Opcode != wire.OpcodeBinary {
 		l.closeSocket(k, BadPayload, "With encoding=etf a command is a binary message.")
 		return false
 	}
-	cmd, scratch, fault := wire.ParseCommand(k.encoding, m.Payload, l.decoded[:0])
+	cmd, scratch, fault := wire.ParseCommand(encoding, m.Payload, l.decoded[:0])
 	l.decoded = scratch
 	if fault != nil {
 		l.fail(k, fault)
@@ -123,7 +124,7 @@ func (l *loop) beat(k *socket, seq uint32) {
 			k.deadline = l.time + l.core.limits.deadMilli
 		}
 	}
-	k.control = wire.AppendHeartbeatAck(k.control, k.encoding)
+	k.control = wire.AppendHeartbeatAck(k.control, k.variant)
 }
 
 // presence passes a presence update on to the session's guilds, as often as the protocol allows;

@@ -100,7 +100,7 @@ func (l *loop) sendAway(k *socket) {
 		return
 	}
 	k.told = true
-	k.control = wire.AppendReconnect(k.control, k.encoding)
+	k.control = wire.AppendReconnect(k.control, k.variant)
 	l.due(k, l.time+l.core.limits.lingerMilli)
 	l.write(k)
 }

@@ -101,17 +101,32 @@ func (l *loop) put(k *socket, buf []byte, control int) (all bool) {
 	if n > control {
 		l.out.Advance(k.session.slot, n-control)
 		k.session.sentBytes += int64(n - control)
+		l.replayed(k)
 	}
 	if n == len(buf) {
 		return true
 	}
 	if k.stuck == 0 {
 		l.blocked = append(l.blocked, k)
+		l.stats.blocked.Store(int64(len(l.blocked)))
 		k.stuck = l.time
 	} else if n > 0 {
 		k.stuck = l.time
 	}
 	return false
+}
+
+// replayed gives a client that has been sent all that it missed a whole heartbeat interval: some
+// libraries beat again only after RESUMED.
+func (l *loop) replayed(k *socket) {
+	s := k.session
+	if s.resumedSeq == 0 {
+		return
+	}
+	if _, sent, _ := l.out.Seqs(s.slot); sent >= s.resumedSeq {
+		s.resumedSeq = 0
+		k.deadline = max(k.deadline, l.time+l.core.limits.deadMilli)
+	}
 }
 
 // retryBlocked tries the sockets that took nothing more the last time, and gives up on those that

@@ -33,7 +33,7 @@ func (l *loop) handshake(k *socket, buf []byte) (consumed int) {
 		l.closeSocket(k, r, sentence)
 		return len(buf)
 	}
-	k.control = wire.AppendHello(k.control, k.encoding, int(l.core.limits.heartbeatMilli),
+	k.control = wire.AppendHello(k.control, k.variant, int(l.core.limits.heartbeatMilli),
 		l.core.limits.trace)
 	l.write(k)
 	return n
@@ -50,14 +50,15 @@ func (k *socket) negotiate(h wire.Handshake) (r CloseReason, sentence string) {
 	default:
 		return BadVersion, "The gateway versions are v=9 and v=10."
 	}
-	if h.Encoding != "" {
-		var ok bool
-		if k.encoding, ok = wire.ParseEncoding(h.Encoding); !ok {
-			return BadEncoding, fmt.Sprintf("encoding=%.20s is neither json nor etf.", h.Encoding)
-		}
+	encoding, ok := wire.ParseEncoding(h.Encoding)
+	if !ok {
+		return BadEncoding, fmt.Sprintf("encoding=%.20s is neither json nor etf.", h.Encoding)
 	}
-	if c, ok := wire.ParseCompression(h.Compress); !ok || c != wire.CompressionNone {
-		return BadEncoding, fmt.Sprintf("compress=%.20s is not offered here.", h.Compress)
+	compression, ok := wire.ParseCompression(h.Compress)
+	if !ok {
+		return BadEncoding, fmt.Sprintf("compress=%.20s is neither zlib-stream nor zstd-stream.",
+			h.Compress)
 	}
+	k.variant = wire.VariantOf(encoding, compression)
 	return 0, ""
 }

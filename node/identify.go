@@ -179,8 +179,8 @@ func (l *loop) admit(k *socket, id *identity) {
 // refuseSession says Invalid Session. discordgo locks up when that is the first thing it reads
 // after an IDENTIFY or RESUME, so a heartbeat request, which every client answers, goes first.
 func (l *loop) refuseSession(k *socket) {
-	k.control = wire.AppendHeartbeatRequest(k.control, k.encoding)
-	k.control = wire.AppendInvalidSession(k.control, k.encoding, false)
+	k.control = wire.AppendHeartbeatRequest(k.control, k.variant)
+	k.control = wire.AppendInvalidSession(k.control, k.variant, false)
 	l.write(k)
 }
 
@@ -190,7 +190,7 @@ func (l *loop) begin(k *socket, id *identity) {
 	c := &id.command
 	s := &session{
 		token: tokenHash(c.Token), user: wire.Snowflake(id.user.ID), intents: c.Intents,
-		variant: wire.VariantOf(k.encoding), version: k.version, bot: id.user.Bot,
+		variant: k.variant, version: k.version, bot: id.user.Bot,
 		sharded: c.HasShard, shard: c.Shard, large: c.LargeThreshold,
 		began: l.core.clock(), guilds: id.guilds, presence: c.Presence, socket: k,
 	}

@@ -97,6 +97,7 @@ func (l *loop) pass() {
 	l.goOnStreams()
 	l.flush()
 	l.stats.publish(l)
+	// What rests after a full write has its socket's word that there is room for more.
 	if l.done < len(l.work) || l.board.Busy() || len(l.resting) > 0 ||
 		handled == l.core.limits.loopPassMax {
 		l.again()
@@ -177,6 +178,9 @@ func (l *loop) tick() {
 	l.goOnStreams()
 	l.flush()
 	l.stats.publish(l)
+	if len(l.resting) > 0 {
+		l.again()
+	}
 }
 
 // fire looks at a deadline; see wheel.advance.
@@ -202,5 +206,8 @@ func (l *loop) fire(t timer) (deadline int64) {
 func (l *loop) afterTraffic() {
 	if l.out.HasDirty() {
 		l.flush()
+	}
+	if len(l.resting) > 0 {
+		l.again()
 	}
 }

@@ -8,7 +8,7 @@ import (
 
 // movedSocket is a connection on its way to the loop of the session that it wants to resume.
 type movedSocket struct {
-	encoding wire.Encoding
+	variant  wire.Variant
 	version  uint8
 	host     string
 	commands uint16
@@ -42,7 +42,7 @@ func (l *loop) resume(k *socket, d []byte, rest []byte) (moved bool) {
 		return false
 	}
 	m := &movedSocket{
-		encoding: k.encoding, version: k.version, host: k.host, commands: k.commands, resume: r,
+		variant: k.variant, version: k.version, host: k.host, commands: k.commands, resume: r,
 		rest: append([]byte(nil), rest...), control: k.control,
 	}
 	io := k.io
@@ -56,7 +56,7 @@ func (l *loop) resume(k *socket, d []byte, rest []byte) (moved bool) {
 func (l *loop) adopted(io transport, m *movedSocket) (k *socket, consumed int) {
 	k = l.opened(io)
 	k.state = socketHello
-	k.encoding, k.version, k.host = m.encoding, m.version, m.host
+	k.variant, k.version, k.host = m.variant, m.version, m.host
 	k.control, k.commands, k.window = m.control, m.commands, l.time
 	l.due(k, l.time+l.core.limits.identifyMilli)
 	id, _ := parseSessionID(m.resume.SessionID)
@@ -81,7 +81,7 @@ func (l *loop) resumeHere(k *socket, r wire.Resume, id sessionID) {
 		l.closeSocket(k, WrongToken, "The session belongs to another token.")
 		return
 	}
-	if s.version != k.version || s.variant != wire.VariantOf(k.encoding) {
+	if s.version != k.version || s.variant != k.variant {
 		l.refuseResume(k)
 		return
 	}
@@ -112,6 +112,7 @@ func (l *loop) resumeHere(k *socket, r wire.Resume, id sessionID) {
 	l.sendPrivate(s.handle(l), []*wire.Dispatch{
 		wire.NewDispatch("RESUMED", []byte(`{"_trace":[`+l.core.limits.traceJSON+`]}`), nil),
 	})
+	s.resumedSeq, _, _ = l.out.Seqs(s.slot)
 }
 
 func (l *loop) refuseResume(k *socket) {

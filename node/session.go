@@ -44,18 +44,19 @@ type session struct {
 	began   int64 // the core's clock
 
 	// Owned by the loop goroutine.
-	socket    *socket // nil while detached
-	guilds    []wire.Snowflake
-	asked     int // guilds[:asked] have been asked to take this session in
-	joining   int // of these, how many have not answered
-	broken    bool
-	timed     bool  // there is an entry in the wheel
-	expires   int64 // while detached
-	sentBytes int64
-	presence  *wire.PresenceCommand
-	presences uint8 // in the window that began at presentAt
-	presentAt int64
-	lists     map[wire.Snowflake]int64 // guild -> when its whole member list was last asked for
+	socket     *socket // nil while detached
+	guilds     []wire.Snowflake
+	resumedSeq uint32 // the number of RESUMED while it, or what goes before, is not sent
+	asked      int    // guilds[:asked] have been asked to take this session in
+	joining    int    // of these, how many have not answered
+	broken     bool
+	timed      bool  // there is an entry in the wheel
+	expires    int64 // while detached
+	sentBytes  int64
+	presence   *wire.PresenceCommand
+	presences  uint8 // in the window that began at presentAt
+	presentAt  int64
+	lists      map[wire.Snowflake]int64 // guild -> when its whole member list was last asked for
 }
 
 func (s *session) handle(l *loop) fanout.Handle {

@@ -39,7 +39,7 @@ type socket struct {
 	index    uint32
 	gen      uint32
 	state    socketState
-	encoding wire.Encoding
+	variant  wire.Variant // of what is sent to it
 	version  uint8
 	told     bool // op 7 has been sent
 	pings    uint8
@@ -250,9 +250,13 @@ func (l *loop) expire(k *socket) {
 	case socketWaiting:
 		l.begin(k, k.waiting)
 	case socketLive:
-		if k.told {
+		switch {
+		case k.told:
 			l.closeSocket(k, Reconnected, "Reconnect and resume.")
-		} else {
+		case k.session.resumedSeq != 0:
+			// It is being sent what it missed, or is too slow for that, which checkLag finds.
+			k.deadline = l.time + l.core.limits.deadMilli
+		default:
 			l.closeSocket(k, HeartbeatMissed, "No heartbeat.")
 		}
 	case socketClosing:

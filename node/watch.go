@@ -140,7 +140,7 @@ func (l *loop) info(s *session) api.SessionInfo {
 	i := api.SessionInfo{
 		ID: s.id.String(), User: s.user, State: "detached", Loop: l.index, Intents: s.intents,
 		Shard: s.shard, Encoding: s.variant.Encoding().String(),
-		Compression: wire.CompressionNone.String(), SeqSent: sent, SeqAcked: acked,
+		Compression: s.variant.Compression().String(), SeqSent: sent, SeqAcked: acked,
 		LagFrames: l.out.Unsent(s.slot), LagBytes: int64(lag), SentBytes: s.sentBytes,
 		AgeSeconds: float64(l.core.clock()-s.began) / 1000, Guilds: []wire.Snowflake{},
 	}

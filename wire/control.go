@@ -1,7 +1,7 @@
 package wire
 
 // Frames of the server that are no dispatch, complete with their WebSocket header, in the
-// encoding of the connection. Their d is always there, null where it says nothing, since some
+// variant of the connection. Their d is always there, null where it says nothing, since some
 // clients fail without it; s and t are null.
 
 const (
@@ -13,15 +13,16 @@ const (
 // controlBytesTypical holds every control payload but a hello with a long trace.
 const controlBytesTypical = 160
 
-// AppendHello appends the first frame of a connection. Trace names who serves it.
-func AppendHello(dst []byte, enc Encoding, heartbeatMilli int, trace string) []byte {
+// AppendHello appends the first frame of a connection, which begins its compressed stream if it
+// has one. Trace names who serves it.
+func AppendHello(dst []byte, v Variant, heartbeatMilli int, trace string) []byte {
 	var buf [controlBytesTypical]byte
 	d := append(buf[:0], '{')
 	d = AppendInt(AppendKey(d, "heartbeat_interval"), int64(heartbeatMilli))
 	d = append(AppendKey(d, "_trace"), '[')
 	d = AppendString(d, string(appendTrace(nil, trace)))
 	d = append(d, ']', '}')
-	return appendControl(dst, enc, OpHello, d)
+	return appendControl(dst, v, OpHello, d)
 }
 
 // appendTrace appends the form that clients are used to find in _trace: JSON within a string.
@@ -31,28 +32,28 @@ func appendTrace(dst []byte, name string) []byte {
 }
 
 // AppendHeartbeatAck appends the answer to a heartbeat.
-func AppendHeartbeatAck(dst []byte, enc Encoding) []byte {
-	return appendControl(dst, enc, OpHeartbeatAck, nil)
+func AppendHeartbeatAck(dst []byte, v Variant) []byte {
+	return appendControl(dst, v, OpHeartbeatAck, nil)
 }
 
 // AppendHeartbeatRequest appends the demand for a heartbeat at once.
-func AppendHeartbeatRequest(dst []byte, enc Encoding) []byte {
-	return appendControl(dst, enc, OpHeartbeat, nil)
+func AppendHeartbeatRequest(dst []byte, v Variant) []byte {
+	return appendControl(dst, v, OpHeartbeat, nil)
 }
 
 // AppendReconnect appends the demand to connect anew and resume.
-func AppendReconnect(dst []byte, enc Encoding) []byte {
-	return appendControl(dst, enc, OpReconnect, nil)
+func AppendReconnect(dst []byte, v Variant) []byte {
+	return appendControl(dst, v, OpReconnect, nil)
 }
 
 // AppendInvalidSession appends that the session is not there for now (resumable), or for good.
-func AppendInvalidSession(dst []byte, enc Encoding, resumable bool) []byte {
+func AppendInvalidSession(dst []byte, v Variant, resumable bool) []byte {
 	var buf [8]byte
-	return appendControl(dst, enc, OpInvalidSession, AppendBool(buf[:0], resumable))
+	return appendControl(dst, v, OpInvalidSession, AppendBool(buf[:0], resumable))
 }
 
 // appendControl appends a frame of op with d as JSON, nil meaning null.
-func appendControl(dst []byte, enc Encoding, op Op, d []byte) []byte {
+func appendControl(dst []byte, v Variant, op Op, d []byte) []byte {
 	var buf [2 * controlBytesTypical]byte
 	payload := append(buf[:0], controlHead...)
 	payload = AppendInt(payload, int64(op))
@@ -63,14 +64,22 @@ func appendControl(dst []byte, enc Encoding, op Op, d []byte) []byte {
 		payload = append(payload, d...)
 	}
 	payload = append(payload, controlTail...)
-	if enc == EncodingJSON {
-		return AppendFrame(dst, OpcodeText, payload)
+	if v.Encoding() == EncodingETF {
+		var term [2 * controlBytesTypical]byte
+		var err error
+		if payload, err = AppendETF(append(term[:0], etfVersion), payload); err != nil {
+			panic("wire: control frame: " + err.Error())
+		}
 	}
+	c := v.Compression()
+	if c == CompressionNone {
+		return AppendFrame(dst, v.opcode(), payload)
+	}
+	// These are a few bytes that no compressor makes fewer.
 	dst, start := openFrame(dst)
-	dst, err := AppendETF(append(dst, etfVersion), payload)
-	if err != nil {
-		panic("wire: control frame: " + err.Error())
+	if op == OpHello {
+		dst = append(dst, StreamHeader(c)...)
 	}
-	dst, _ = closeFrame(dst, start, OpcodeBinary)
+	dst, _ = closeFrame(appendStored(dst, payload, c, true), start, OpcodeBinary)
 	return dst
 }

@@ -107,7 +107,9 @@ func (d *Dispatch) Frame(v Variant) Frame {
 // frameCapacity is exact for JSON, and for ETF a guess that seldom has to grow.
 func frameCapacity(v Variant, name string, body []byte) int {
 	payload := jsonDispatchBytes(name, body)
-	if v&VariantETF != 0 {
+	if v.Compression() != CompressionNone {
+		payload = payload/2 + streamBytesExtra
+	} else if v&VariantETF != 0 {
 		payload += payload / 4
 	}
 	return FrameHeaderBytes(payload) + payload
@@ -121,6 +123,9 @@ func jsonDispatchBytes(name string, body []byte) int {
 // AppendDispatch appends a whole frame and says where in out its hole is. REQUIRES: as for
 // NewDispatch; a body that ETF cannot carry is a fault of ours and panics.
 func AppendDispatch(dst []byte, v Variant, name string, body []byte) (out []byte, hole int) {
+	if v.Compression() != CompressionNone {
+		return appendDispatchStream(dst, v, name, body)
+	}
 	if v&VariantETF != 0 {
 		return appendDispatchETF(dst, name, body)
 	}
@@ -151,6 +156,54 @@ func appendDispatchETF(dst []byte, name string, body []byte) (out []byte, hole i
 	return dst, hole + moved
 }
 
+// streamBytesExtra is room for a stream's block headers and the prefix, which is not compressed.
+const streamBytesExtra = 128
+
+// appendDispatchStream appends a frame of a compressed connection: the prefix with the hole stored,
+// the rest shared; see stream.go.
+func appendDispatchStream(dst []byte, v Variant, name string, body []byte) (out []byte, hole int) {
+	var prefixBuf [streamBytesExtra]byte
+	var prefix, rest []byte
+	if v&VariantETF != 0 {
+		prefix, hole, rest = splitDispatchETF(prefixBuf[:0], v.Compression(), name, body)
+	} else {
+		prefix = append(append(append(prefixBuf[:0], jsonHead...), name...), jsonSeq...)
+		hole = len(prefix)
+		prefix = append(append(prefix, jsonHole...), jsonBody...)
+		rest = append(append(make([]byte, 0, len(body)+len(jsonTail)), body...), jsonTail...)
+	}
+	dst, start := openFrame(dst)
+	dst = appendStored(dst, prefix, v.Compression(), false)
+	hole += len(dst) - len(prefix)
+	dst = appendShared(dst, rest, v.Compression())
+	dst, moved := closeFrame(dst, start, OpcodeBinary)
+	return dst, hole + moved
+}
+
+// splitDispatchETF is a dispatch in ETF as its prefix with the hole and the rest. For zstd the
+// prefix ends in the header of a binary, the value of a key "_", that the reset block fills.
+func splitDispatchETF(dst []byte, c Compression, name string, body []byte) (
+	prefix []byte, hole int, rest []byte) {
+	pairs := byte(4)
+	if c == CompressionZstd {
+		pairs++
+	}
+	dst = append(dst, etfVersion, etfMap, 0, 0, 0, pairs)
+	dst = etfBinaryText(etfBinaryText(dst, "t"), name)
+	dst = append(etfBinaryText(dst, "s"), etfInteger)
+	hole = len(dst)
+	dst = append(dst, 0, 0, 0, 0)
+	dst = append(etfBinaryText(dst, "op"), etfSmallInteger, byte(OpDispatch))
+	if c == CompressionZstd {
+		dst = append(etfBinaryText(dst, "_"), etfBinary, 0, 0, 0, byte(len(zstdResetText)))
+	}
+	rest, err := AppendETF(etfBinaryText(make([]byte, 0, len(body)+len(body)/4), "d"), body)
+	if err != nil {
+		panic("wire: dispatch " + name + ": " + err.Error())
+	}
+	return dst, hole, rest
+}
+
 // headerBytesGuess is the header of payloads from 126 bytes to 64 KB, which most are.
 const headerBytesGuess = 4
 
@@ -176,6 +229,9 @@ func closeFrame(dst []byte, start int, op Opcode) (out []byte, moved int) {
 // PutSeq writes a session's sequence number into the hole of a copy of a frame. Hole is where
 // it is in frame, and v the variant the frame was made for.
 func PutSeq(frame []byte, hole int, v Variant, seq uint32) {
+	if v&VariantSealed != 0 {
+		return
+	}
 	if v&VariantETF != 0 {
 		binary.BigEndian.PutUint32(frame[hole:hole+HoleBytesETF], seq)
 		return

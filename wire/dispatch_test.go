@@ -176,32 +176,32 @@ func TestDispatchOfABrokenBodyPanicsInETF(t *testing.T) {
 func TestControlFrames(t *testing.T) {
 	tests := []struct {
 		name  string
-		frame func(Encoding) []byte
+		frame func(Variant) []byte
 		want  string
 	}{
-		{"hello", func(e Encoding) []byte { return AppendHello(nil, e, 41250, "gw-1") },
+		{"hello", func(v Variant) []byte { return AppendHello(nil, v, 41250, "gw-1") },
 			`{"op":10,"d":{"heartbeat_interval":41250,"_trace":["[\"gw-1\",{}]"]},"s":null,"t":null}`},
-		{"ack", func(e Encoding) []byte { return AppendHeartbeatAck(nil, e) },
+		{"ack", func(v Variant) []byte { return AppendHeartbeatAck(nil, v) },
 			`{"op":11,"d":null,"s":null,"t":null}`},
-		{"heartbeat", func(e Encoding) []byte { return AppendHeartbeatRequest(nil, e) },
+		{"heartbeat", func(v Variant) []byte { return AppendHeartbeatRequest(nil, v) },
 			`{"op":1,"d":null,"s":null,"t":null}`},
-		{"reconnect", func(e Encoding) []byte { return AppendReconnect(nil, e) },
+		{"reconnect", func(v Variant) []byte { return AppendReconnect(nil, v) },
 			`{"op":7,"d":null,"s":null,"t":null}`},
-		{"invalid", func(e Encoding) []byte { return AppendInvalidSession(nil, e, false) },
+		{"invalid", func(v Variant) []byte { return AppendInvalidSession(nil, v, false) },
 			`{"op":9,"d":false,"s":null,"t":null}`},
-		{"resumable", func(e Encoding) []byte { return AppendInvalidSession(nil, e, true) },
+		{"resumable", func(v Variant) []byte { return AppendInvalidSession(nil, v, true) },
 			`{"op":9,"d":true,"s":null,"t":null}`},
 	}
 	for _, test := range tests {
 		for _, enc := range []Encoding{EncodingJSON, EncodingETF} {
 			t.Run(fmt.Sprint(test.name, " ", enc), func(t *testing.T) {
-				if got := string(jsonOf(t, enc, test.frame(enc))); got != test.want {
+				if got := string(jsonOf(t, enc, test.frame(VariantOf(enc, CompressionNone)))); got != test.want {
 					t.Errorf("got %s, want %s", got, test.want)
 				}
 			})
 		}
 	}
-	long := AppendHello(nil, EncodingETF, 1, strings.Repeat("long\"", 100))
+	long := AppendHello(nil, VariantETF, 1, strings.Repeat("long\"", 100))
 	if got := jsonOf(t, EncodingETF, long); !json.Valid(got) {
 		t.Errorf("a long trace: got %s", got)
 	}
@@ -209,13 +209,13 @@ func TestControlFrames(t *testing.T) {
 
 func TestHeartbeatAckAllocatesNothing(t *testing.T) {
 	scratch := make([]byte, 0, 256)
-	for _, enc := range []Encoding{EncodingJSON, EncodingETF} {
+	for v := range Variant(VariantCount) {
 		allocs := testing.AllocsPerRun(100, func() {
-			scratch = AppendHeartbeatAck(scratch[:0], enc)
-			scratch = AppendInvalidSession(scratch[:0], enc, true)
+			scratch = AppendHeartbeatAck(scratch[:0], v)
+			scratch = AppendInvalidSession(scratch[:0], v, true)
 		})
 		if allocs != 0 {
-			t.Errorf("%v: got %v allocations, want 0", enc, allocs)
+			t.Errorf("variant %d: got %v allocations, want 0", v, allocs)
 		}
 	}
 }

@@ -73,16 +73,36 @@ const (
 	VariantStripped Variant = 1 << iota // Without what MESSAGE_CONTENT opens.
 	VariantETF
 
+	// The two bits above are the Compression.
+	variantCompressionShift = 2
+
 	// VariantCount is the number of variants, and the length of an array over them.
-	VariantCount = 4
+	VariantCount = (int(CompressionZstd) + 1) << variantCompressionShift
+
+	// VariantSealed marks a frame without a hole: its number was known when it was made.
+	VariantSealed Variant = 1 << 7
 )
 
 // VariantOf is the variant of a connection that may see everything.
-func VariantOf(e Encoding) Variant {
+func VariantOf(e Encoding, c Compression) Variant {
+	v := Variant(c) << variantCompressionShift
 	if e == EncodingETF {
-		return VariantETF
+		v |= VariantETF
 	}
-	return 0
+	return v
+}
+
+// Compression is how v's frames are compressed.
+func (v Variant) Compression() Compression {
+	return Compression(v >> variantCompressionShift & 3)
+}
+
+// opcode is the WebSocket opcode of v's frames.
+func (v Variant) opcode() Opcode {
+	if v.Compression() != CompressionNone {
+		return OpcodeBinary
+	}
+	return v.Encoding().Opcode()
 }
 
 // Encoding is the encoding of v's frames.

@@ -1,0 +1,224 @@
+package wire
+
+import (
+	"bytes"
+	"compress/zlib"
+	"encoding/json"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"strings"
+	"testing"
+
+	"github.com/klauspost/compress/zstd"
+)
+
+// streamReader gives what a client's decoder makes of a connection's stream: one that is made
+// once, for the life of the connection, and sees each message's bytes as they come.
+type streamReader struct {
+	in     *io.PipeWriter
+	out    io.Reader
+	pieces chan []byte
+}
+
+func newStreamReader(t *testing.T, c Compression) *streamReader {
+	t.Helper()
+	r, w := io.Pipe()
+	s := &streamReader{in: w, pieces: make(chan []byte, 1<<14)}
+	go func() {
+		for p := range s.pieces {
+			if _, err := w.Write(p); err != nil {
+				return
+			}
+		}
+		_ = w.Close()
+	}()
+	t.Cleanup(func() { close(s.pieces); _ = r.Close() })
+	ready := make(chan error, 1)
+	switch c {
+	case CompressionZlib:
+		go func() {
+			z, err := zlib.NewReader(r)
+			s.out = z
+			ready <- err
+		}()
+	case CompressionZstd:
+		z, err := zstd.NewReader(r, zstd.WithDecoderConcurrency(1))
+		t.Cleanup(z.Close)
+		s.out = z
+		ready <- err
+	}
+	s.pieces <- []byte(StreamHeader(c))
+	if err := <-ready; err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// message feeds one WebSocket frame's payload and reads length bytes of text.
+func (s *streamReader) message(t *testing.T, payload []byte, length int) []byte {
+	t.Helper()
+	s.pieces <- payload
+	text := make([]byte, length)
+	if n, err := io.ReadFull(s.out, text); err != nil {
+		t.Fatalf("after %d of %d bytes: %v", n, length, err)
+	}
+	return text
+}
+
+// binaryPayload takes the header off a frame that has to be binary.
+func binaryPayload(t *testing.T, frame []byte) []byte {
+	t.Helper()
+	op, payload := payloadOf(t, frame)
+	if op != OpcodeBinary {
+		t.Fatalf("got a %v frame, want binary", op)
+	}
+	return payload
+}
+
+// plainLength is the length of the decoded message: that of the plain frame, and what the reset
+// block adds.
+func plainLength(t *testing.T, v Variant, name string, body []byte) int {
+	t.Helper()
+	plain, _ := AppendDispatch(nil, v&VariantETF, name, body)
+	_, payload := payloadOf(t, plain)
+	n := len(payload)
+	if v.Compression() == CompressionZstd {
+		n += len(zstdResetText)
+		if v&VariantETF != 0 {
+			n += len(etfBinaryText(nil, "_")) + 5
+		}
+	}
+	return n
+}
+
+// TestSharedStreamsDecode sends thousands of messages of all sizes, with control frames between,
+// through one decoder per connection.
+func TestSharedStreamsDecode(t *testing.T) {
+	for _, c := range []Compression{CompressionZlib, CompressionZstd} {
+		for _, e := range []Encoding{EncodingJSON, EncodingETF} {
+			t.Run(fmt.Sprint(c, " ", e), func(t *testing.T) {
+				decodeStream(t, VariantOf(e, c), 1500)
+			})
+		}
+	}
+}
+
+func decodeStream(t *testing.T, v Variant, messages int) {
+	r := rand.New(rand.NewPCG(uint64(v), 7))
+	s := newStreamReader(t, v.Compression())
+	for i := range messages {
+		body := randomBody(r, i)
+		frame, hole := AppendDispatch(nil, v, "MESSAGE_CREATE", body)
+		seq := r.Uint32() >> 1
+		PutSeq(frame, hole, v, seq)
+		text := s.message(t, binaryPayload(t, frame), plainLength(t, v, "MESSAGE_CREATE", body))
+		checkDispatch(t, v, text, seq, body)
+		if i%10 == 0 {
+			s.control(t, v)
+		}
+	}
+}
+
+// control sends a heartbeat acknowledgement through the stream.
+func (s *streamReader) control(t *testing.T, v Variant) {
+	t.Helper()
+	plain := AppendHeartbeatAck(nil, v&VariantETF)
+	_, want := payloadOf(t, plain)
+	got := s.message(t, binaryPayload(t, AppendHeartbeatAck(nil, v)), len(want))
+	if !bytes.Equal(got, want) {
+		t.Fatalf("control: got %q, want %q", got, want)
+	}
+}
+
+func randomBody(r *rand.Rand, i int) []byte {
+	words := []string{"hello", "world", "threads", "are", "nice", "π", "\\n"}
+	var text strings.Builder
+	length := 1 + r.IntN(60)
+	if i%100 == 99 {
+		length = 5000 + r.IntN(60_000) // Several blocks.
+	}
+	for range length {
+		text.WriteString(words[r.IntN(len(words))])
+		text.WriteByte(' ')
+		if r.IntN(4) == 0 {
+			fmt.Fprintf(&text, "%x", r.Uint64())
+		}
+	}
+	return fmt.Appendf(nil, `{"id":"%d","content":"%s","n":[1,2.5,null,true]}`, r.Uint64(), text.String())
+}
+
+func checkDispatch(t *testing.T, v Variant, text []byte, seq uint32, body []byte) {
+	t.Helper()
+	if v&VariantETF != 0 {
+		var err error
+		if text, err = AppendJSON(nil, text[1:], JSONDepthMax); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var got struct {
+		Op int
+		S  uint32
+		T  string
+		D  json.RawMessage
+	}
+	if err := json.Unmarshal(text, &got); err != nil {
+		t.Fatalf("%v in %.200q", err, text)
+	}
+	if got.Op != 0 || got.S != seq || got.T != "MESSAGE_CREATE" {
+		t.Fatalf("got op %d, s %d, t %s; want 0, %d, MESSAGE_CREATE", got.Op, got.S, got.T, seq)
+	}
+	var want, have any
+	if json.Unmarshal(body, &want) != nil || json.Unmarshal(got.D, &have) != nil ||
+		fmt.Sprint(want) != fmt.Sprint(have) {
+		t.Fatalf("got d %.300q, want %.300q", got.D, body)
+	}
+}
+
+// TestZlibMessagesEndInTheSyncFlush is how zlib-stream clients find the end of a message.
+func TestZlibMessagesEndInTheSyncFlush(t *testing.T) {
+	v := VariantOf(EncodingJSON, CompressionZlib)
+	dispatch, _ := AppendDispatch(nil, v, "X", []byte(`{"a":1}`))
+	for _, frame := range [][]byte{dispatch, AppendHeartbeatAck(nil, v), AppendHello(nil, v, 1, "t")} {
+		if !bytes.HasSuffix(frame, []byte{0, 0, 0xff, 0xff}) {
+			t.Errorf("got %x at the end", frame[max(len(frame)-8, 0):])
+		}
+	}
+}
+
+// TestHelloBeginsTheStream looks for the header that no later message has.
+func TestHelloBeginsTheStream(t *testing.T) {
+	for _, c := range []Compression{CompressionZlib, CompressionZstd} {
+		hello := binaryPayload(t, AppendHello(nil, VariantOf(EncodingJSON, c), 41250, "gw"))
+		if !bytes.HasPrefix(hello, []byte(StreamHeader(c))) {
+			t.Errorf("%v: hello begins with %x", c, hello[:8])
+		}
+	}
+}
+
+func TestZlibDocument(t *testing.T) {
+	text := bytes.Repeat([]byte(`{"a":"the same again"}`), 100)
+	z, err := zlib.NewReader(bytes.NewReader(AppendZlibDocument(nil, text)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, err := io.ReadAll(z); err != nil || !bytes.Equal(got, text) {
+		t.Errorf("got %d bytes and %v, want %d", len(got), err, len(text))
+	}
+}
+
+// BenchmarkSharedDispatch is what an event costs once, whatever the number of receivers.
+func BenchmarkSharedDispatch(b *testing.B) {
+	body := randomBody(rand.New(rand.NewPCG(1, 1)), 0)
+	body = append(body[:len(body)-1], `,"author":{"id":"1000000000000000002","username":"u"}}`...)
+	for _, c := range []Compression{CompressionNone, CompressionZlib, CompressionZstd} {
+		b.Run(c.String(), func(b *testing.B) {
+			b.ReportAllocs()
+			var frame []byte
+			for b.Loop() {
+				frame, _ = AppendDispatch(frame[:0], VariantOf(EncodingJSON, c), "MESSAGE_CREATE", body)
+			}
+			b.ReportMetric(float64(len(frame)), "bytes")
+		})
+	}
+}
