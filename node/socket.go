@@ -153,6 +153,10 @@ func (l *loop) message(k *socket, m wire.Message, rest []byte) (moved bool) {
 	}
 	switch m.Opcode {
 	case wire.OpcodeText, wire.OpcodeBinary:
+		if l.echo != nil {
+			l.echo(k, m)
+			return false
+		}
 		return l.command(k, m, rest)
 	case wire.OpcodePing:
 		l.ping(k, m.Payload)
