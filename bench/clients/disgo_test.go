@@ -16,8 +16,8 @@ import (
 	"github.com/disgoorg/snowflake/v2"
 )
 
-// disgoCompression is the transport that disgo asks for; zstd-stream would be its default.
-const disgoCompression = gateway.CompressionNone
+// disgoCompression is the transport that disgo asks for by default.
+const disgoCompression = gateway.CompressionZstdStream
 
 func TestDisgo(t *testing.T) {
 	t.Parallel()

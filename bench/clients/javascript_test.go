@@ -7,6 +7,8 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 )
@@ -25,6 +27,44 @@ func TestEris(t *testing.T) {
 	t.Parallel()
 	suite(t, library{dial: dialScript("eris.js"), reconnectCode: 4901,
 		postsNot: "eris speaks HTTP over TLS only"})
+}
+
+// TestNodeDecodesZlibStream has discord.js' own connection read the shared stream with Node's zlib.
+func TestNodeDecodesZlibStream(t *testing.T) {
+	t.Parallel()
+	suite(t, library{dial: dialNode22("stream.js", "THRONG_COMPRESSION=ZlibNative"),
+		reconnectCode: 4200})
+}
+
+// TestNodeDecodesZstdStream has Node's zstd, which stops for good at the end of the first frame,
+// read thousands of messages of all sizes.
+func TestNodeDecodesZstdStream(t *testing.T) {
+	t.Parallel()
+	p := startProxy(t)
+	n := startNode(t, p)
+	provision(t, n)
+	p.pointAt(n)
+	rec := newRecord(t)
+	c := dialNode22("zstd.js")(t, n, botToken, rec)
+	defer c.close()
+	rec.wait(t, 2, "guild")
+	var want []string
+	for i := range 2000 {
+		length := i % 300
+		if i%200 == 199 {
+			length = 40_000 + i
+		}
+		want = append(want, fmt.Sprint(i, strings.Repeat("abc é ", length), i*7919))
+	}
+	for batch := range slices.Chunk(want, 100) {
+		publish(t, n, batch...)
+	}
+	rec.wantMessages(t, want)
+}
+
+// dialNode22 runs a script with the Node that package.json brings: zstd came with version 22.
+func dialNode22(name string, env ...string) func(*testing.T, *node, string, *record) client {
+	return runScript("node_modules/.bin/node", name, env...)
 }
 
 // needNode skips the test where there is no JavaScript to run, but never in CI.
@@ -54,13 +94,18 @@ type script struct {
 
 // dialScript returns a dial that runs a script of this folder.
 func dialScript(name string) func(*testing.T, *node, string, *record) client {
+	return runScript("node", name)
+}
+
+func runScript(program, name string, env ...string) func(*testing.T, *node, string, *record) client {
 	return func(t *testing.T, n *node, token string, rec *record) client {
 		t.Helper()
 		needNode(t)
 		log := &tail{}
 		log.showOnFailure(t, name)
-		s := &script{t: t, rec: rec, ended: make(chan struct{}), cmd: exec.Command("node", name)}
+		s := &script{t: t, rec: rec, ended: make(chan struct{}), cmd: exec.Command(program, name)}
 		s.cmd.Env = append(os.Environ(), "THRONG_API="+n.api(), "THRONG_TOKEN="+token)
+		s.cmd.Env = append(s.cmd.Env, env...)
 		s.cmd.Stderr = log
 		stdout, err := s.cmd.StdoutPipe()
 		if err != nil {
