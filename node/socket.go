@@ -231,6 +231,10 @@ func (l *loop) closeSocket(k *socket, r CloseReason, sentence string) {
 func (l *loop) sayClose(k *socket, code wire.CloseCode, sentence string) {
 	k.control = wire.AppendClose(k.control, code, sentence)
 	l.write(k)
+	if s := k.session; s != nil && l.out.Partial(s.slot) {
+		// The rest of that frame stays with the session, and nothing else may follow its beginning.
+		k.control = nil
+	}
 }
 
 // hangUp closes the connection without another word.
