@@ -234,9 +234,9 @@ func (s *shard) each(m *eachGuild) {
 	m.reply <- nil
 }
 
-// merge puts the changes of several steps of one guild together, in their order.
+// merge puts what several steps of one guild have to keep together, in their order. What they say
+// is emitted step by step: the next may take the last receiver from a loop that this one speaks to.
 func merge(into *fanout.Change, c fanout.Change) {
-	into.Msgs = append(into.Msgs, c.Msgs...)
 	into.Ops = append(into.Ops, c.Ops...)
 	into.Index = c.Index
 	into.Joined = append(into.Joined, c.Joined...)

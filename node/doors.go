@@ -250,6 +250,7 @@ func (n *Node) Publish(ctx context.Context, guild wire.Snowflake, events []api.E
 					continue
 				}
 				s.core.events.add(e.Type)
+				s.emit(g, &change)
 				merge(&all, change)
 			}
 			index = g.Info().EventIndex
