@@ -77,12 +77,12 @@ func newLoop(c *core, index int, ring, again func()) *loop {
 // pass works through the inbox and the guilds' deliveries up to the budget, then writes to every
 // session that has something new, once. What is left goes on after the sockets have been served.
 func (l *loop) pass() {
-	handled, looked := 0, 0
+	handled, looked, empty := 0, 0, false
 	for handled < l.core.limits.loopPassMax && looked < l.core.limits.relayPassMax {
 		if l.done == len(l.work) {
 			l.work = l.inbox.take(l.work)
 			l.done = 0
-			if len(l.work) == 0 {
+			if empty = len(l.work) == 0; empty {
 				break
 			}
 		}
@@ -98,9 +98,9 @@ func (l *loop) pass() {
 	l.goOnStreams()
 	l.flush()
 	l.stats.publish(l)
-	// What rests after a full write has its socket's word that there is room for more.
-	if l.done < len(l.work) || l.board.Busy() || len(l.resting) > 0 ||
-		handled == l.core.limits.loopPassMax {
+	// What rests after a full write has its socket's word that there is room for more. NB: the
+	// inbox rings again only after it was found empty.
+	if !empty || l.board.Busy() || len(l.resting) > 0 {
 		l.again()
 	}
 }
