@@ -2,6 +2,7 @@ package node
 
 import (
 	"runtime/debug"
+	"slices"
 	"time"
 
 	"throng/fanout"
@@ -174,6 +175,8 @@ func (s *shard) loaded(id wire.Snowflake, g *fanout.Guild, err error) {
 		switch p := s.guilds[id]; {
 		case err != nil:
 			m.refuse(s, err)
+		case p != nil && p.guild == nil:
+			p.waiting = append(p.waiting, m) // One of those who waited has deleted the guild.
 		case p != nil:
 			// The guild may have been made by one of those who waited.
 			s.apply(m, p.guild)
@@ -186,12 +189,13 @@ func (s *shard) loaded(id wire.Snowflake, g *fanout.Guild, err error) {
 // adopt takes in a guild that has just been made.
 func (s *shard) adopt(g *fanout.Guild) { s.guilds[g.ID()] = &place{guild: g} }
 
-// forget drops a guild that has been deleted.
+// forget drops a guild that has been deleted. Its place stays until the directory has forgotten it
+// too (see settle), and who asks for the guild waits there: read before, it would come back.
 func (s *shard) forget(g *fanout.Guild) {
 	for _, channel := range g.Channels() {
 		s.core.channels.Delete(channel)
 	}
-	delete(s.guilds, g.ID())
+	s.guilds[g.ID()] = &place{}
 }
 
 // emit tells the loops what follows from a change, in its order. One message goes to each loop
@@ -219,7 +223,13 @@ func (s *shard) settle(g *fanout.Guild, c *fanout.Change, done func(error)) {
 		return
 	}
 	core, guild, joined := s.core, g.ID(), c.Joined
+	deleted := slices.ContainsFunc(c.Ops, func(op store.Op) bool {
+		return op.Kind == store.OpDeleteGuild
+	})
 	core.keep(c.Ops, func(err error) {
+		if deleted {
+			s.inbox.push(&guildLoaded{guildCall{guild}, nil, nil})
+		}
 		if len(joined) > 0 {
 			core.joins.Add(1)
 		}
