@@ -35,8 +35,8 @@ func NewBoard(out *store.Outbox) *Board {
 type Private func(to Handle, d []*wire.Dispatch)
 
 // Handle does one step, or lines it up behind the guild's pass under way. It looks at up to
-// limit receivers and returns at how many it did. done is called for Admit and Expel once they
-// are done, after their dispatches.
+// limit receivers and returns at how many it did. done is called for Admit, Refuse, Invite and
+// Expel once they are done, after their dispatches, and for Gone with each session it takes out.
 func (b *Board) Handle(m *Msg, limit int, private Private, done func(*Msg)) (looked int) {
 	if n, ok := b.numbers[m.Guild]; ok && b.relays[n].waiting {
 		r := b.relays[n]
@@ -53,7 +53,9 @@ func (b *Board) Work(limit int, private Private, done func(*Msg)) (more bool) {
 		r := b.waiting[0]
 		b.waiting = b.waiting[1:]
 		r.waiting = false
-		limit -= max(b.goOn(r, limit), 1)
+		if r.event != nil {
+			limit -= max(b.goOn(r, limit), 1)
+		}
 		for r.event == nil && len(r.queue) > 0 && limit > 0 {
 			m := r.queue[0]
 			r.queue = r.queue[1:]
@@ -99,8 +101,13 @@ func (b *Board) do(m *Msg, limit int, private Private, done func(*Msg)) (looked 
 		b.expel(r, m)
 		private(m.To, m.Dispatches)
 		done(m)
+	case MsgRefuse:
+		private(m.To, m.Dispatches)
+		done(m)
+	case MsgInvite:
+		done(m)
 	case MsgGone:
-		b.gone(r)
+		b.gone(r, done)
 	default:
 		panic(fmt.Sprintf("fanout: unknown step %d", m.Kind))
 	}
@@ -236,18 +243,20 @@ func (r *relay) remap(to []uint32) {
 	}
 }
 
-// gone drops a relay whose guild is no more; its sessions stay.
-func (b *Board) gone(r *relay) {
+// gone takes everybody out of a relay whose guild is no more; steps of a guild that is made anew
+// may wait behind.
+func (b *Board) gone(r *relay, done func(*Msg)) {
 	if r == nil {
 		return
 	}
 	n := b.numbers[r.guild]
-	for _, slot := range r.slots {
-		if slot != store.None {
-			b.links.remove(slot, n)
-		}
+	for len(r.slots) > 0 {
+		at := uint32(len(r.slots) - 1)
+		slot := r.slots[at]
+		r.remove(at)
+		b.links.remove(slot, n)
+		done(&Msg{Kind: MsgGone, Guild: r.guild, To: Handle{Slot: slot}})
 	}
-	r.slots = r.slots[:0]
 	b.dropEmpty(r)
 }
 

@@ -41,11 +41,17 @@ const (
 	MsgRemap
 	// MsgExpel sends Dispatches to the session To and takes it out of the relay.
 	MsgExpel
+	// MsgRefuse sends Dispatches to the session To, which asked to join and may not.
+	MsgRefuse
+	// MsgInvite says that the user of the session To has become a member, so that it is to join. It
+	// comes behind what took the session out of the guild before.
+	MsgInvite
 	// MsgGone drops the relay and all its receivers: the guild was deleted.
 	MsgGone
 )
 
-var msgKindNames = [...]string{"publish", "admit", "private", "reclass", "remap", "expel", "gone"}
+var msgKindNames = [...]string{"publish", "admit", "private", "reclass", "remap", "expel",
+	"refuse", "invite", "gone"}
 
 func (k MsgKind) String() string {
 	if int(k) < len(msgKindNames) {

@@ -53,8 +53,12 @@ func (m *joinGuild) refuse(s *shard, err error) {
 	if err != nil && !errors.As(err, &refused) {
 		body = append(body[:len(body)-1], `,"unavailable":true}`...)
 	}
-	s.core.loops[m.receiver.Loop].inbox.push(&joinRefused{
-		m.receiver.Handle, m.guild, wire.NewDispatch("GUILD_DELETE", body, nil)})
+	msg := fanout.Msg{Kind: fanout.MsgRefuse, Loop: int(m.receiver.Loop), Guild: m.guild,
+		To: m.receiver.Handle}
+	if m.receiver.Intents&wire.IntentGuilds != 0 {
+		msg.Dispatches = []*wire.Dispatch{wire.NewDispatch("GUILD_DELETE", body, nil)}
+	}
+	s.core.loops[m.receiver.Loop].inbox.push(&relayStep{msg})
 }
 
 // leaveGuild says that a session has ended.

@@ -79,7 +79,7 @@ func (l *loop) lookAgain(s *session, id *identity) {
 			l.core.log.Error("identify: the directory failed", "error", err)
 		}
 		for _, g := range guilds {
-			l.inbox.push(&guildJoined{h, g})
+			l.inbox.push(invite(h, g))
 		}
 	})
 }
@@ -234,46 +234,22 @@ func (l *loop) resumeURL(k *socket) string {
 	return "ws://" + k.host
 }
 
-// joinRefused tells a session that a guild of its READY does not have it as a member any more.
-type joinRefused struct {
-	to    fanout.Handle
-	guild wire.Snowflake
-	gone  *wire.Dispatch
+// invite tells a session that its user has become a member of a guild.
+func invite(to fanout.Handle, guild wire.Snowflake) *relayStep {
+	return &relayStep{fanout.Msg{
+		Kind: fanout.MsgInvite, Loop: int(to.Loop), Guild: guild, To: to,
+	}}
 }
 
-func (m *joinRefused) kind() messageKind { return kindJoin }
-
-func (m *joinRefused) do(l *loop) {
-	s := l.session(m.to)
-	if s == nil {
-		return
-	}
-	s.joining--
-	s.forget(m.guild)
-	if s.intents&wire.IntentGuilds != 0 {
-		l.sendPrivate(m.to, []*wire.Dispatch{m.gone})
-	}
-	l.joinMore(s)
-}
-
-// guildJoined tells a live session that its user has become a member of a guild.
-type guildJoined struct {
-	to    fanout.Handle
-	guild wire.Snowflake
-}
-
-func (m *guildJoined) kind() messageKind { return kindJoin }
-
-func (m *guildJoined) do(l *loop) {
-	s := l.session(m.to)
-	if s == nil || s.sharded && m.guild.Shard(s.shard[1]) != s.shard[0] {
+func (l *loop) invited(s *session, guild wire.Snowflake) {
+	if s.sharded && guild.Shard(s.shard[1]) != s.shard[0] {
 		return
 	}
 	for _, g := range s.guilds {
-		if g == m.guild {
+		if g == guild {
 			return
 		}
 	}
-	s.guilds = append(s.guilds, m.guild)
+	s.guilds = append(s.guilds, guild)
 	l.joinMore(s)
 }

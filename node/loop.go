@@ -143,6 +143,10 @@ func (l *loop) sendPrivate(to fanout.Handle, dispatches []*wire.Dispatch) {
 
 // afterStep goes on with a session's joins when a guild has taken it in or sent it away.
 func (l *loop) afterStep(m *fanout.Msg) {
+	if m.Kind == fanout.MsgGone {
+		l.sessions[m.To.Slot].forget(m.Guild)
+		return
+	}
 	s := l.session(m.To)
 	if s == nil {
 		return
@@ -153,6 +157,12 @@ func (l *loop) afterStep(m *fanout.Msg) {
 		l.joinMore(s)
 	case fanout.MsgExpel:
 		s.forget(m.Guild)
+	case fanout.MsgRefuse:
+		s.joining--
+		s.forget(m.Guild)
+		l.joinMore(s)
+	case fanout.MsgInvite:
+		l.invited(s, m.Guild)
 	}
 }
 

@@ -235,7 +235,7 @@ func (s *shard) settle(g *fanout.Guild, c *fanout.Change, done func(error)) {
 		}
 		for _, user := range joined {
 			for _, h := range core.sessionsOf(user) {
-				core.loops[h.Loop].inbox.push(&guildJoined{h, guild})
+				core.loops[h.Loop].inbox.push(invite(h, guild))
 			}
 		}
 		done(err)
