@@ -1,6 +1,7 @@
 package fanout
 
 import (
+	"maps"
 	"slices"
 	"sync"
 
@@ -17,15 +18,19 @@ type presence struct {
 // presences are the members who are not offline. One writer, the shard; a Query reads while it
 // runs elsewhere.
 type presences struct {
-	byUser sync.Map // wire.Snowflake to *presence.
+	// Guarded by mu, which is held for one look-up at a time. A concurrent table would cost 2 KB for
+	// each guild or 100 bytes for each entry, and most guilds have two people online.
+	mu     sync.RWMutex
+	byUser map[wire.Snowflake]*presence
+
+	// Owned by the shard.
 	online int
 }
 
 func (ps *presences) get(user wire.Snowflake) *presence {
-	if p, ok := ps.byUser.Load(user); ok {
-		return p.(*presence)
-	}
-	return nil
+	ps.mu.RLock()
+	defer ps.mu.RUnlock()
+	return ps.byUser[user]
 }
 
 // set makes p the user's presence; nil is offline. It says whether anything changed.
@@ -39,27 +44,29 @@ func (ps *presences) set(user wire.Snowflake, p *presence) bool {
 	case old.equal(p):
 		return false
 	}
-	ps.byUser.Store(user, p)
+	ps.mu.Lock()
+	if ps.byUser == nil {
+		ps.byUser = make(map[wire.Snowflake]*presence)
+	}
+	ps.byUser[user] = p
+	ps.mu.Unlock()
 	return true
 }
 
 func (ps *presences) remove(user wire.Snowflake) bool {
-	_, was := ps.byUser.LoadAndDelete(user)
+	_, was := ps.byUser[user]
 	if was {
 		ps.online--
+		ps.mu.Lock()
+		delete(ps.byUser, user)
+		ps.mu.Unlock()
 	}
 	return was
 }
 
 // users returns those who are not offline, ascending.
 func (ps *presences) users() []wire.Snowflake {
-	all := make([]wire.Snowflake, 0, ps.online)
-	ps.byUser.Range(func(user, _ any) bool {
-		all = append(all, user.(wire.Snowflake))
-		return true
-	})
-	slices.Sort(all)
-	return all
+	return slices.Sorted(maps.Keys(ps.byUser))
 }
 
 func (p *presence) equal(q *presence) bool {
@@ -90,15 +97,33 @@ func presenceOf(cmd wire.PresenceCommand) *presence {
 	if cmd.Status == wire.StatusOffline || cmd.Status == wire.StatusInvisible {
 		return nil
 	}
-	p := &presence{status: cmd.Status, activities: cmd.Activities}
-	if p.status == "" {
-		p.status = wire.StatusOnline
+	status := cmd.Status
+	if status == "" {
+		status = wire.StatusOnline
 	}
-	if len(p.activities) == 0 {
+	if len(cmd.Activities) == 0 || string(cmd.Activities) == "[]" {
+		if p := idlePresences[status]; p != nil {
+			return p
+		}
+	}
+	return newPresence(status, cmd.Activities)
+}
+
+func newPresence(status string, activities []byte) *presence {
+	p := &presence{status: status, activities: activities}
+	if len(activities) == 0 {
 		p.activities = offline.activities
 	}
-	p.client = append(wire.AppendString([]byte(`{"web":`), p.status), '}')
+	p.client = append(wire.AppendString([]byte(`{"web":`), status), '}')
 	return p
+}
+
+// idlePresences are those of people who do nothing that they tell of, which is nearly everybody:
+// they share one value per status.
+var idlePresences = map[string]*presence{
+	wire.StatusOnline: newPresence(wire.StatusOnline, nil),
+	wire.StatusIdle:   newPresence(wire.StatusIdle, nil),
+	wire.StatusDND:    newPresence(wire.StatusDND, nil),
 }
 
 // SetPresence takes note of what a session says of itself. Of a user with several sessions the
