@@ -36,7 +36,7 @@ func (l *loop) flush() {
 // socket is blocked.
 func (l *loop) write(k *socket) {
 	if k.stuck != 0 {
-		if len(k.control) > l.core.limits.controlBytesMax {
+		if len(k.control) > l.core.limits.controlBytesMax && k.state != socketClosing {
 			l.core.closes[SlowReader].Add(1)
 			l.detach(k, SlowReader)
 			l.hangUp(k)

@@ -217,11 +217,34 @@ func (l *loop) closeSocket(k *socket, r CloseReason, sentence string) {
 		return
 	}
 	k.state = socketClosing
-	l.sayClose(k, code, sentence)
-	l.detach(k, r)
+	if l.keepFrame(k) {
+		l.sayClose(k, code, sentence)
+		l.detach(k, r)
+	} else {
+		l.detach(k, r)
+		l.hangUp(k)
+	}
 	if k.state == socketClosing {
 		l.due(k, l.time+l.core.limits.lingerMilli)
 	}
+}
+
+// keepFrame takes the rest of the dispatch that the socket is in the middle of from the session,
+// which will go on elsewhere, since a close frame written now would be read as a part of it. It
+// reports false when there is too much of it to keep for a peer that reads no more: that one is
+// not told why.
+func (l *loop) keepFrame(k *socket) bool {
+	if k.session == nil || !l.out.Partial(k.session.slot) {
+		return true
+	}
+	rest, ok := l.out.Collect(k.session.slot, nil, 1)
+	if !ok || len(rest) > l.core.limits.controlBytesMax {
+		return false
+	}
+	// It counts as sent: a client that gets it resumes behind it, one that does not before it.
+	l.out.Advance(k.session.slot, len(rest))
+	k.control = append(rest, k.control...)
+	return true
 }
 
 // sayClose writes a close frame, behind the frame that the socket may be in the middle of. What
