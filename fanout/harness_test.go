@@ -165,7 +165,7 @@ func (w *world) join(user wire.Snowflake, intents wire.Intents) *heard {
 	r := Receiver{
 		Handle: Handle{Loop: uint16(w.slot % 2), Slot: w.slot, Gen: 1},
 		User:   user, Intents: intents,
-		LargeThreshold: 50, SessionID: fmt.Sprintf("%032x", w.slot), Bot: true,
+		LargeThreshold: 50, SessionID: SessionID{15: byte(w.slot)}, Bot: true,
 	}
 	if intents&wire.IntentMessageContent == 0 {
 		r.Variant |= wire.VariantStripped

@@ -1,6 +1,8 @@
 package fanout
 
 import (
+	"encoding/hex"
+
 	"throng/store"
 	"throng/wire"
 )
@@ -12,6 +14,11 @@ type Handle struct {
 	Gen  uint32
 }
 
+// SessionID is a session's id as bytes; on the wire it is 32 hex digits. Voice states carry it.
+type SessionID [16]byte
+
+func (id SessionID) String() string { return hex.EncodeToString(id[:]) }
+
 // Receiver is what a guild must know of a session that listens to it.
 type Receiver struct {
 	Handle
@@ -20,7 +27,7 @@ type Receiver struct {
 	// Variant is the session's encoding; the stripped bit is set when it lacks MESSAGE_CONTENT.
 	Variant        wire.Variant
 	LargeThreshold int
-	SessionID      string // 32 hex digits; voice states carry it.
+	SessionID      SessionID
 	Bot            bool
 }
 

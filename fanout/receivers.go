@@ -25,7 +25,7 @@ type receiver struct {
 	Handle
 	Intents   wire.Intents
 	User      wire.Snowflake
-	SessionID string
+	SessionID SessionID
 	class     uint32
 	next      uint32 // The user's next session, noReceiver at the end.
 	spoke     bool   // Whether it has set a presence; nil then means invisible.

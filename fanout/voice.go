@@ -50,7 +50,7 @@ func (g *Guild) SetVoice(h Handle, cmd wire.VoiceStateCommand, now int64) Change
 	if r == nil {
 		return t.done()
 	}
-	user, session := r.User, r.SessionID
+	user, session := r.User, r.SessionID.String()
 	if cmd.ChannelID == 0 {
 		t.leaveVoice(user)
 		return t.done()

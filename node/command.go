@@ -135,11 +135,12 @@ func (l *loop) presence(k *socket, s *session, d []byte) {
 		l.fail(k, fault)
 		return
 	}
-	if l.time-s.presentAt >= l.core.limits.presencesMilli {
-		s.presentAt, s.presences = l.time, 0
+	h := s.habit()
+	if l.time-h.presentAt >= l.core.limits.presencesMilli {
+		h.presentAt, h.presences = l.time, 0
 	}
-	if s.presences++; int(s.presences) > l.core.limits.presencesMax {
-		s.presences--
+	if h.presences++; int(h.presences) > l.core.limits.presencesMax {
+		h.presences--
 		l.core.drop(PresenceFlood)
 		return
 	}
@@ -161,15 +162,13 @@ func (l *loop) requestMembers(k *socket, s *session, d []byte) {
 	}
 	if c.Query != nil && *c.Query == "" && c.Limit == 0 && len(c.UserIDs) == 0 {
 		wait := l.core.limits.memberListMilli
-		if last, ok := s.lists[c.GuildID]; ok && l.time-last < wait {
+		h := s.habit()
+		if last, ok := h.lists[c.GuildID]; ok && l.time-last < wait {
 			l.rateLimited(s, c, float64(wait-(l.time-last))/1000)
 			return
 		}
 		if s.has(c.GuildID) {
-			if s.lists == nil {
-				s.lists = map[wire.Snowflake]int64{}
-			}
-			s.lists[c.GuildID] = l.time
+			h.lists[c.GuildID] = l.time
 		}
 	}
 	l.ask(s, c.GuildID, &queryMembers{guildCall{c.GuildID}, s.asker(l), c})

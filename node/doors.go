@@ -311,7 +311,7 @@ func (m *userEvents) do(l *loop) {
 		info, known := wire.LookupEvent(d.Name())
 		guild, inGuild := wire.SnowflakeField(d.Body(), "guild_id")
 		switch {
-		case inGuild && s.sharded && guild.Shard(s.shard[1]) != s.shard[0]:
+		case inGuild && !s.of(guild):
 		case !inGuild && s.shard[0] != 0:
 		case known && !inGuild && info.Direct != 0 && s.intents&info.Direct == 0:
 		case known && inGuild && info.Guild != 0 && s.intents&info.Guild == 0:

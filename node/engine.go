@@ -150,7 +150,9 @@ func (e *engine) OnOpen(c gnet.Conn) (out []byte, action gnet.Action) {
 		}
 		var consumed int
 		x.socket, consumed = d.loop.adopted(x, moved)
-		x.early = append([]byte(nil), moved.rest[consumed:]...)
+		if rest := moved.rest[consumed:]; len(rest) > 0 {
+			x.early = &rest
+		}
 		d.loop.afterTraffic()
 	})
 	return nil, x.action()
@@ -167,7 +169,7 @@ func (e *engine) OnTraffic(c gnet.Conn) gnet.Action {
 		if err != nil {
 			return
 		}
-		if len(x.early) > 0 {
+		if x.early != nil {
 			x.readEarly(buf)
 			return
 		}
@@ -282,17 +284,20 @@ type connection struct {
 	conn    gnet.Conn
 	driver  *driver
 	socket  *socket
-	early   []byte // of a moved socket: bytes that gnet does not have
+	early   *[]byte // of a moved socket: bytes that gnet does not have
 	closing bool
 	moved   bool
 }
 
 // readEarly puts what a moved socket had brought before what has arrived since.
 func (x *connection) readEarly(buf []byte) {
-	all := append(x.early, buf...)
+	all := append(*x.early, buf...)
 	_, _ = x.conn.Discard(len(buf))
 	n := x.driver.loop.traffic(x.socket, all)
-	x.early = append([]byte(nil), all[n:]...)
+	x.early = nil
+	if rest := all[n:]; len(rest) > 0 {
+		x.early = &rest
+	}
 	x.driver.loop.afterTraffic()
 }
 

@@ -27,7 +27,7 @@ func (l *loop) handshake(k *socket, buf []byte) (consumed int) {
 	}
 	k.control = wire.AppendHandshakeReply(k.control, h.Key)
 	k.state = socketHello
-	k.host = h.Host
+	k.opening = &opening{host: h.Host}
 	l.due(k, l.time+l.core.limits.identifyMilli)
 	if r, sentence := k.negotiate(h); sentence != "" {
 		l.closeSocket(k, r, sentence)

@@ -171,7 +171,7 @@ func (l *loop) admit(k *socket, id *identity) {
 	case wait == 0:
 		l.begin(k, id)
 	default:
-		k.state, k.waiting = socketWaiting, id
+		k.state, k.opening.identity = socketWaiting, id
 		l.due(k, l.time+wait)
 	}
 }
@@ -191,11 +191,14 @@ func (l *loop) begin(k *socket, id *identity) {
 	s := &session{
 		token: tokenHash(c.Token), user: wire.Snowflake(id.user.ID), intents: c.Intents,
 		variant: k.variant, version: k.version, bot: id.user.Bot,
-		sharded: c.HasShard, shard: c.Shard, large: c.LargeThreshold,
-		began: l.core.clock(), guilds: id.guilds, presence: c.Presence, socket: k,
+		sharded: c.HasShard, shard: [2]int32{0, 1}, large: uint16(c.LargeThreshold),
+		began: l.core.clock(), guilds: id.guilds, socket: k,
 	}
-	if !c.HasShard {
-		s.shard = [2]int{0, 1}
+	if c.HasShard {
+		s.shard = [2]int32{int32(c.Shard[0]), int32(c.Shard[1])}
+	}
+	if p := c.Presence; p != nil && (p.Status != wire.StatusOnline || len(p.Activities) > 2) {
+		s.presence = p
 	}
 	s.slot, s.gen = l.out.Open()
 	l.newID(&s.id, s.slot)
@@ -203,7 +206,7 @@ func (l *loop) begin(k *socket, id *identity) {
 		l.sessions = append(l.sessions, nil)
 	}
 	l.sessions[s.slot] = s
-	k.session, k.state, k.waiting = s, socketLive, nil
+	k.session, k.state = s, socketLive
 	l.due(k, l.time+l.core.limits.deadMilli)
 	l.stats.live++
 	l.core.identifies.ok.Add(1)
@@ -211,9 +214,9 @@ func (l *loop) begin(k *socket, id *identity) {
 
 	body := appendReady(nil, readyFacts{
 		version: int(s.version), user: id.user, guilds: s.guilds, session: s.id.String(),
-		resumeURL: l.resumeURL(k), shard: s.shard, sharded: s.sharded, trace: l.core.limits.trace,
+		resumeURL: l.resumeURL(k), shard: s.shardPair(), sharded: s.sharded, trace: l.core.limits.trace,
 	})
-	k.host = ""
+	k.opening = nil
 	l.sendPrivate(s.handle(l), []*wire.Dispatch{wire.NewDispatch("READY", body, nil)})
 	l.joinMore(s)
 	if l.core.joins.Load() != id.joins {
@@ -231,7 +234,7 @@ func (l *loop) resumeURL(k *socket) string {
 	if l.core.limits.publicURL != "" {
 		return l.core.limits.publicURL
 	}
-	return "ws://" + k.host
+	return "ws://" + k.opening.host
 }
 
 // invite tells a session that its user has become a member of a guild.
@@ -242,7 +245,7 @@ func invite(to fanout.Handle, guild wire.Snowflake) *relayStep {
 }
 
 func (l *loop) invited(s *session, guild wire.Snowflake) {
-	if s.sharded && guild.Shard(s.shard[1]) != s.shard[0] {
+	if !s.of(guild) {
 		return
 	}
 	for _, g := range s.guilds {

@@ -10,7 +10,7 @@ import (
 type movedSocket struct {
 	variant  wire.Variant
 	version  uint8
-	host     string
+	opening  *opening
 	commands uint16
 	resume   wire.Resume
 	rest     []byte // what had arrived behind the RESUME
@@ -32,7 +32,7 @@ func (l *loop) resume(k *socket, d []byte, rest []byte) (moved bool) {
 		l.refuseResume(k)
 		return false
 	}
-	home, _ := id.place()
+	home, _ := placeOf(id)
 	if home == l.index {
 		l.resumeHere(k, r, id)
 		return false
@@ -42,7 +42,7 @@ func (l *loop) resume(k *socket, d []byte, rest []byte) (moved bool) {
 		return false
 	}
 	m := &movedSocket{
-		variant: k.variant, version: k.version, host: k.host, commands: k.commands, resume: r,
+		variant: k.variant, version: k.version, opening: k.opening, commands: k.commands, resume: r,
 		rest: append([]byte(nil), rest...), control: k.control,
 	}
 	io := k.io
@@ -56,7 +56,7 @@ func (l *loop) resume(k *socket, d []byte, rest []byte) (moved bool) {
 func (l *loop) adopted(io transport, m *movedSocket) (k *socket, consumed int) {
 	k = l.opened(io)
 	k.state = socketHello
-	k.variant, k.version, k.host = m.variant, m.version, m.host
+	k.variant, k.version, k.opening = m.variant, m.version, m.opening
 	k.control, k.commands, k.window = m.control, m.commands, l.time
 	l.due(k, l.time+l.core.limits.identifyMilli)
 	id, _ := parseSessionID(m.resume.SessionID)
@@ -105,7 +105,7 @@ func (l *loop) resumeHere(k *socket, r wire.Resume, id sessionID) {
 	}
 	k.session, s.socket, k.state = s, k, socketLive
 	l.due(k, l.time+l.core.limits.deadMilli)
-	k.host = ""
+	k.opening = nil
 	l.stats.live++
 	l.stats.detached--
 	l.core.resumes.ok.Add(1)
@@ -122,7 +122,7 @@ func (l *loop) refuseResume(k *socket) {
 
 // byID finds a session of this loop by its whole id.
 func (l *loop) byID(id sessionID) *session {
-	home, slot := id.place()
+	home, slot := placeOf(id)
 	if home != l.index || int(slot) >= len(l.sessions) {
 		return nil
 	}

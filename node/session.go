@@ -9,11 +9,9 @@ import (
 
 // sessionID is sixty-four random bits, the loop and the slot. That a client can read the last two
 // from it does not matter; that no table is needed to find a session does.
-type sessionID [16]byte
+type sessionID = fanout.SessionID
 
-func (id sessionID) String() string { return hex.EncodeToString(id[:]) }
-
-func parseSessionID(s string) (id sessionID, ok bool) {
+func parseSessionID(s string) (id fanout.SessionID, ok bool) {
 	if len(s) != 2*len(id) {
 		return id, false
 	}
@@ -21,43 +19,65 @@ func parseSessionID(s string) (id sessionID, ok bool) {
 	return id, err == nil
 }
 
-func (id sessionID) place() (loop int, slot uint32) {
+// placeOf is where a session with this id lives.
+func placeOf(id fanout.SessionID) (loop int, slot uint32) {
 	return int(id[10])<<8 | int(id[11]),
 		uint32(id[12])<<24 | uint32(id[13])<<16 | uint32(id[14])<<8 | uint32(id[15])
 }
 
-// session is one identified client, with its socket or, for the resume window, without.
+// session is one identified client, with its socket or, for the resume window, without. There are
+// a million of these: what few sessions ever have is behind a pointer.
 type session struct {
 	// Static after IDENTIFY.
-	slot    uint32
-	gen     uint32
 	id      sessionID
 	token   [16]byte // see tokenHash
 	user    wire.Snowflake
+	began   int64 // the core's clock
+	slot    uint32
+	gen     uint32
+	shard   [2]int32
 	intents wire.Intents
+	large   uint16
 	variant wire.Variant
 	version uint8
 	bot     bool
 	sharded bool
-	large   int
-	shard   [2]int
-	began   int64 // the core's clock
 
 	// Owned by the loop goroutine.
+	broken     bool
+	timed      bool    // there is an entry in the wheel
+	resumedSeq uint32  // the number of RESUMED while it, or what goes before, is not sent
 	socket     *socket // nil while detached
 	guilds     []wire.Snowflake
-	resumedSeq uint32 // the number of RESUMED while it, or what goes before, is not sent
-	asked      int    // guilds[:asked] have been asked to take this session in
-	joining    int    // of these, how many have not answered
-	broken     bool
-	timed      bool  // there is an entry in the wheel
+	asked      int   // guilds[:asked] have been asked to take this session in
+	joining    int   // of these, how many have not answered
 	expires    int64 // while detached
 	sentBytes  int64
-	presence   *wire.PresenceCommand
-	presences  uint8 // in the window that began at presentAt
-	presentAt  int64
-	lists      map[wire.Snowflake]int64 // guild -> when its whole member list was last asked for
+	presence   *wire.PresenceCommand // nil: online, and nothing else to tell
+	habits     *habits
 }
+
+// habits is what a session did lately that it may not do too often.
+type habits struct {
+	presences uint8 // in the window that began at presentAt
+	presentAt int64
+	lists     map[wire.Snowflake]int64 // guild -> when its whole member list was last asked for
+}
+
+func (s *session) habit() *habits {
+	if s.habits == nil {
+		s.habits = &habits{lists: map[wire.Snowflake]int64{}}
+	}
+	return s.habits
+}
+
+// of says whether a guild belongs to the session's shard.
+func (s *session) of(guild wire.Snowflake) bool {
+	return !s.sharded || guild.Shard(int(s.shard[1])) == int(s.shard[0])
+}
+
+// shardPair is the shard as it is written.
+func (s *session) shardPair() [2]int { return [2]int{int(s.shard[0]), int(s.shard[1])} }
 
 func (s *session) handle(l *loop) fanout.Handle {
 	return fanout.Handle{Loop: uint16(l.index), Slot: s.slot, Gen: s.gen}
@@ -70,7 +90,7 @@ func (s *session) receiver(l *loop) fanout.Receiver {
 	}
 	return fanout.Receiver{
 		Handle: s.handle(l), User: s.user, Intents: s.intents, Variant: v,
-		LargeThreshold: s.large, SessionID: s.id.String(), Bot: s.bot,
+		LargeThreshold: int(s.large), SessionID: s.id, Bot: s.bot,
 	}
 }
 

@@ -46,13 +46,18 @@ type socket struct {
 	commands uint16
 	parser   wire.Parser
 	session  *session
-	host     string    // what the client called this node, for resume_gateway_url
-	waiting  *identity // socketWaiting: what begins when the bucket is free
-	control  []byte    // frames other than dispatches that wait to be written
+	opening  *opening // until the session begins
+	control  []byte   // frames other than dispatches that wait to be written
 	deadline int64
 	window   int64 // start of the commands' window
 	pingsAt  int64 // start of the pings' window
 	stuck    int64 // since when the peer has taken nothing, 0 = it is not blocked
+}
+
+// opening is what a socket needs only until its session begins.
+type opening struct {
+	host     string    // what the client called this node, for resume_gateway_url
+	identity *identity // socketWaiting: what begins when the bucket is free
 }
 
 // opened takes a new connection in.
@@ -92,7 +97,7 @@ func (l *loop) release(k *socket) {
 	l.gens[k.index]++
 	l.sockets[k.index] = nil
 	l.unused = append(l.unused, k.index)
-	k.control, k.waiting = nil, nil
+	k.control, k.opening = nil, nil
 }
 
 // ended is called by the driver when the connection is gone, by the peer or after Close.
@@ -279,7 +284,7 @@ func (l *loop) expire(k *socket) {
 	case socketIdentifying:
 		l.closeSocket(k, NodeBusy, "The token could not be checked in time.")
 	case socketWaiting:
-		l.begin(k, k.waiting)
+		l.begin(k, k.opening.identity)
 	case socketLive:
 		switch {
 		case k.told:

@@ -83,7 +83,7 @@ func (n *Node) onSession(ctx context.Context, id string, run func(l *loop, s *se
 	if !ok {
 		return api.UnknownSession
 	}
-	home, _ := parsed.place()
+	home, _ := placeOf(parsed)
 	if home >= len(n.core.loops) {
 		return api.UnknownSession
 	}
@@ -139,7 +139,7 @@ func (l *loop) info(s *session) api.SessionInfo {
 	lag, _ := l.out.Lag(s.slot)
 	i := api.SessionInfo{
 		ID: s.id.String(), User: s.user, State: "detached", Loop: l.index, Intents: s.intents,
-		Shard: s.shard, Encoding: s.variant.Encoding().String(),
+		Shard: s.shardPair(), Encoding: s.variant.Encoding().String(),
 		Compression: s.variant.Compression().String(), SeqSent: sent, SeqAcked: acked,
 		LagFrames: l.out.Unsent(s.slot), LagBytes: int64(lag), SentBytes: s.sentBytes,
 		AgeSeconds: float64(l.core.clock()-s.began) / 1000, Guilds: []wire.Snowflake{},

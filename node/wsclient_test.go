@@ -410,7 +410,7 @@ func (c *wsClient) takeOver(old *wsClient) {
 // loop is the loop that has the session.
 func (c *wsClient) home() int {
 	id, _ := parseSessionID(c.session)
-	home, _ := id.place()
+	home, _ := placeOf(id)
 	return home
 }
 
