@@ -210,7 +210,9 @@ func (l *loop) goOnStreams() {
 			continue
 		}
 		m.making = l.core.submit(func() {
-			l.inbox.push(&moreChunks{m, m.query.Next(l.core.limits.chunksAheadMax)})
+			var chunks []*wire.Dispatch // None, and so the end, should Next fail.
+			defer func() { l.inbox.push(&moreChunks{m, chunks}) }()
+			chunks = m.query.Next(l.core.limits.chunksAheadMax)
 		})
 	}
 	clear(l.streams[len(kept):])

@@ -246,7 +246,15 @@ func (d *driver) keepGoing(ended <-chan struct{}) {
 }
 
 func (d *driver) pass(context.Context) error {
-	d.guard(nil, d.loop.pass)
+	through := false
+	d.guard(nil, func() {
+		d.loop.pass()
+		through = true
+	})
+	if !through {
+		// The inbox may hold more, and rings only after it was found empty.
+		d.again()
+	}
 	return nil
 }
 

@@ -17,18 +17,23 @@ func (l *loop) flush() {
 	l.resting = l.resting[:0]
 	l.dirty = l.out.TakeDirty(l.dirty)
 	for _, slot := range l.dirty {
-		s := l.sessions[slot]
-		switch {
-		case s == nil:
-		case s.socket == nil:
-			if l.out.Lost(slot) {
-				l.finish(s)
-			}
-		case s.socket.stuck != 0:
-			l.checkLag(s.socket)
-		default:
-			l.write(s.socket)
+		if s := l.sessions[slot]; s != nil {
+			l.flushSession(s)
 		}
+	}
+}
+
+func (l *loop) flushSession(s *session) {
+	defer l.save(s.socket, "flush")
+	switch {
+	case s.socket == nil:
+		if l.out.Lost(s.slot) {
+			l.finish(s)
+		}
+	case s.socket.stuck != 0:
+		l.checkLag(s.socket)
+	default:
+		l.write(s.socket)
 	}
 }
 
@@ -137,10 +142,7 @@ func (l *loop) retryBlocked() {
 		if k.state == socketClosed || k.stuck == 0 {
 			continue
 		}
-		l.writeNow(k)
-		if k.state == socketLive && k.stuck != 0 {
-			l.checkLag(k)
-		}
+		l.retry(k)
 		if k.state != socketClosed && k.stuck != 0 {
 			kept = append(kept, k)
 		}
@@ -148,6 +150,14 @@ func (l *loop) retryBlocked() {
 	clear(l.blocked[len(kept):])
 	l.blocked = kept
 	l.stats.blocked.Store(int64(len(kept)))
+}
+
+func (l *loop) retry(k *socket) {
+	defer l.save(k, "retry")
+	l.writeNow(k)
+	if k.state == socketLive && k.stuck != 0 {
+		l.checkLag(k)
+	}
 }
 
 // checkLag closes a reader that is too slow while its session can still be resumed: the journal

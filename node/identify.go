@@ -33,7 +33,9 @@ func (l *loop) identify(k *socket, d []byte) {
 	k.state = socketIdentifying
 	index, gen := k.index, k.gen
 	ok := l.core.submit(func() {
-		l.inbox.push(&identified{index, gen, l.core.lookUp(c)})
+		id := &identity{err: errInternal}
+		defer func() { l.inbox.push(&identified{index, gen, id}) }()
+		id = l.core.lookUp(c)
 	})
 	if !ok {
 		l.core.identifies.refused.Add(1)

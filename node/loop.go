@@ -196,6 +196,7 @@ func (l *loop) tick() {
 
 // fire looks at a deadline; see wheel.advance.
 func (l *loop) fire(t timer) (deadline int64) {
+	defer l.save(nil, "timer") // The other entries of the bucket are still to come.
 	if t.session {
 		return l.fireSession(t)
 	}

@@ -39,16 +39,35 @@ func (f *failures) more(now time.Time) bool {
 	return !oldest.IsZero() && now.Sub(oldest) < tuning.PanicsWindow
 }
 
-// abandon ends a connection whose handling has panicked.
+// abandon ends a connection whose handling has panicked. What fails on the way there is left out.
 func (l *loop) abandon(k *socket) {
+	if l.holds(func() { l.closeSocket(k, Panicked, closeRows[Panicked].sentence) }) {
+		return
+	}
+	l.holds(func() { l.detach(k, Panicked) })
+	l.holds(func() { l.hangUp(k) })
+}
+
+// holds reports whether f came to its end. When it did not, that is counted.
+func (l *loop) holds(f func()) (ok bool) {
 	defer func() {
-		if r := recover(); r != nil {
-			// Even saying so failed: only the descriptor is left to close.
+		if recover() != nil {
 			l.core.panics.Add(1)
-			l.hangUp(k)
 		}
 	}()
-	l.closeSocket(k, Panicked, "Something failed inside the node.")
+	f()
+	return true
+}
+
+// save keeps a panic in one connection's turn from the turns of others. It is to be deferred; k
+// may be nil.
+func (l *loop) save(k *socket, where string) {
+	if r := recover(); r != nil {
+		l.core.panicked(where, r, debug.Stack())
+		if k != nil {
+			l.abandon(k)
+		}
+	}
 }
 
 // recoverMessage keeps a panic in one message from the others of the inbox. When the message is

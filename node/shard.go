@@ -73,6 +73,7 @@ func (s *shard) pass() bool {
 func (s *shard) handle(m guildMessage) {
 	start := time.Now()
 	defer s.stats.handled(m.kind(), start)
+	defer s.contain(m)
 	if e, ok := m.(*eachGuild); ok {
 		s.each(e)
 		return
@@ -97,20 +98,25 @@ func (s *shard) handle(m guildMessage) {
 
 // apply does one message; a panic costs that message and nothing else.
 func (s *shard) apply(m guildMessage, g *fanout.Guild) {
-	defer func() {
-		if r := recover(); r != nil {
-			s.core.panicked("guild", r, debug.Stack())
-			m.refuse(s, errInternal)
-		}
-	}()
+	defer s.contain(m)
 	m.apply(s, g)
+}
+
+// contain refuses a message that has panicked. It is to be deferred.
+func (s *shard) contain(m guildMessage) {
+	if r := recover(); r != nil {
+		s.core.panicked("guild", r, debug.Stack())
+		m.refuse(s, errInternal)
+	}
 }
 
 // load reads a guild on a worker. Who asks for it meanwhile waits; it is read once.
 func (s *shard) load(id wire.Snowflake) {
 	job := func() {
-		g, err := s.core.loadGuild(id)
-		s.inbox.push(&guildLoaded{guildCall{id}, g, err})
+		m := &guildLoaded{guildCall: guildCall{id}, err: errInternal}
+		// Whoever waits must be told, should the reading fail in a panic too.
+		defer func() { s.inbox.push(m) }()
+		m.loaded, m.err = s.core.loadGuild(id)
 	}
 	if !s.core.submit(job) {
 		s.loaded(id, nil, errGuildBusy)

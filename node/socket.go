@@ -259,10 +259,6 @@ func (l *loop) keepFrame(k *socket) bool {
 func (l *loop) sayClose(k *socket, code wire.CloseCode, sentence string) {
 	k.control = wire.AppendClose(k.control, code, sentence)
 	l.write(k)
-	if s := k.session; s != nil && l.out.Partial(s.slot) {
-		// The rest of that frame stays with the session, and nothing else may follow its beginning.
-		k.control = nil
-	}
 }
 
 // hangUp closes the connection without another word.
@@ -276,6 +272,7 @@ func (l *loop) hangUp(k *socket) {
 
 // expire acts on a deadline that has passed.
 func (l *loop) expire(k *socket) {
+	defer l.save(k, "deadline")
 	switch k.state {
 	case socketHandshaking:
 		l.closeSocket(k, HandshakeTimeout, "")

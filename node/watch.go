@@ -69,7 +69,12 @@ type askLoop struct {
 }
 
 func (m *askLoop) kind() messageKind { return kindOperate }
-func (m *askLoop) do(l *loop)        { m.reply <- m.run(l) }
+
+func (m *askLoop) do(l *loop) {
+	err := errInternal
+	defer func() { m.reply <- err }()
+	err = m.run(l)
+}
 
 func (n *Node) onLoop(ctx context.Context, index int, run func(l *loop) error) error {
 	m := &askLoop{run, make(chan error, 1)}

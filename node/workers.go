@@ -124,8 +124,14 @@ func (k *keeper) write(batch []kept) {
 	}
 }
 
-func (k *keeper) apply(ops []store.Op) error {
-	err := k.core.dir.Apply(ops)
+func (k *keeper) apply(ops []store.Op) (err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			k.core.panicked("keeper", r, debug.Stack())
+			err = errInternal
+		}
+	}()
+	err = k.core.dir.Apply(ops)
 	if err != nil && !errors.Is(err, store.ErrClosed) {
 		k.core.log.Error("keep: the directory refused a batch", "ops", len(ops), "error", err)
 	}
