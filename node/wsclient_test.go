@@ -426,3 +426,8 @@ func (c *wsClient) at() (index int) {
 	})
 	return index
 }
+
+// tryConnectTo opens a connection to one of the doors.
+func (r *rig) tryConnectTo(door string) (net.Conn, error) {
+	return net.DialTimeout("tcp", r.doors[door], patience)
+}
