@@ -1,0 +1,187 @@
+package server
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"strconv"
+	"strings"
+
+	"throng/wire"
+)
+
+// Ids that benches use. Users and guilds are numbered from 0.
+const (
+	userBase    = 100_000_000_000_000_000
+	guildBase   = 200_000_000_000_000_000
+	channelBase = 300_000_000_000_000_000
+	// channelsPerGuildMax keeps the ids of two guilds' channels apart.
+	channelsPerGuildMax = 1000
+)
+
+// UserID, GuildID and ChannelID are the ids by number.
+func UserID(user int) wire.Snowflake   { return wire.Snowflake(userBase + user) }
+func GuildID(guild int) wire.Snowflake { return wire.Snowflake(guildBase + guild) }
+func ChannelID(guild, channel int) wire.Snowflake {
+	return wire.Snowflake(channelBase + guild*channelsPerGuildMax + channel)
+}
+
+// TokenPattern is the tokens of users, in package load's notation; Token is one of them.
+const TokenPattern = "bench.{i}"
+
+// Token is the token of a user.
+func Token(user int) string { return "bench." + strconv.Itoa(user) }
+
+// ask makes a request at the admin door and gives back the answer's body.
+func (t *Throng) ask(ctx context.Context, method, path, kind string, body io.Reader) ([]byte, error) {
+	request, err := http.NewRequestWithContext(ctx, method, "http://"+t.Admin+path, body)
+	if err != nil {
+		return nil, err
+	}
+	if kind != "" {
+		request.Header.Set("Content-Type", kind)
+	}
+	answer, err := t.client.Do(request)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = answer.Body.Close() }()
+	text, err := io.ReadAll(answer.Body)
+	if err == nil && answer.StatusCode/100 != 2 {
+		err = fmt.Errorf("%s %s: %s: %s", method, path, answer.Status, bytes.TrimSpace(text))
+	}
+	return text, err
+}
+
+// lines sends NDJSON as it is made, so that a million lines are never in memory together, and
+// fails when a line was refused.
+func (t *Throng) lines(ctx context.Context, path string, make func(w *bufio.Writer)) error {
+	out, in := io.Pipe()
+	go func() {
+		w := bufio.NewWriterSize(in, 64<<10)
+		make(w)
+		_ = in.CloseWithError(w.Flush())
+	}()
+	text, err := t.ask(ctx, http.MethodPost, path, "application/x-ndjson", out)
+	_ = out.Close()
+	if err != nil {
+		return err
+	}
+	var tally struct {
+		Count    int `json:"rejected_count"`
+		Rejected []struct{ Error string }
+	}
+	if err := json.Unmarshal(text, &tally); err != nil {
+		return fmt.Errorf("POST %s: %w", path, err)
+	}
+	if tally.Count > 0 {
+		return fmt.Errorf("POST %s: %d lines were rejected: %s", path, tally.Count,
+			tally.Rejected[0].Error)
+	}
+	return nil
+}
+
+// PutUsers makes users number from to to, each with its token.
+func (t *Throng) PutUsers(ctx context.Context, from, to int) error {
+	return t.lines(ctx, "/v1/users", func(w *bufio.Writer) {
+		for i := from; i < to; i++ {
+			fmt.Fprintf(w, `{"id":"%d","username":"user%d","token":"%s"}`+"\n", UserID(i), i,
+				Token(i))
+		}
+	})
+}
+
+// PutGuild makes a guild with channels, none of them hidden.
+func (t *Throng) PutGuild(ctx context.Context, guild, channels int) error {
+	var doc bytes.Buffer
+	fmt.Fprintf(&doc, `{"name":"guild %d","owner_id":"%d","channels":[`, guild, UserID(0))
+	for c := range channels {
+		if c > 0 {
+			doc.WriteByte(',')
+		}
+		fmt.Fprintf(&doc, `{"id":"%d","type":0,"name":"channel-%d","position":%d,`+
+			`"topic":"What channel %d of guild %d is about."}`, ChannelID(guild, c), c, c, c, guild)
+	}
+	doc.WriteString("]}")
+	_, err := t.ask(ctx, http.MethodPut, fmt.Sprintf("/v1/guilds/%d", GuildID(guild)),
+		"application/json", &doc)
+	return err
+}
+
+// PutMembers puts users number from to to into a guild.
+func (t *Throng) PutMembers(ctx context.Context, guild, from, to int) error {
+	path := fmt.Sprintf("/v1/guilds/%d/members", GuildID(guild))
+	return t.lines(ctx, path, func(w *bufio.Writer) {
+		for i := from; i < to; i++ {
+			fmt.Fprintf(w, `{"user_id":"%d"}`+"\n", UserID(i))
+		}
+	})
+}
+
+// Publish gives events of a guild to the node, one JSON object a line. The body has no content
+// type of NDJSON on purpose: such a body is a stream, each of whose events leaves when its line is
+// there, while this one is read to its end first, so that all its events are pending together.
+func (t *Throng) Publish(ctx context.Context, guild int, events []byte) error {
+	path := fmt.Sprintf("/v1/guilds/%d/events", GuildID(guild))
+	text, err := t.ask(ctx, http.MethodPost, path, "", bytes.NewReader(events))
+	if err == nil && bytes.Contains(text, []byte(`"line"`)) {
+		err = fmt.Errorf("POST %s: %s", path, bytes.TrimSpace(text))
+	}
+	return err
+}
+
+// Metrics reads /metrics: the value of each sample by its name and labels, as they are written.
+func (t *Throng) Metrics(ctx context.Context) (Metrics, error) {
+	text, err := t.ask(ctx, http.MethodGet, "/metrics", "", nil)
+	return parseMetrics(string(text)), err
+}
+
+// CollectGarbage makes the node run its collector, so that what is in its heap is in use.
+func (t *Throng) CollectGarbage(ctx context.Context) error {
+	_, err := t.ask(ctx, http.MethodGet, "/debug/pprof/heap?gc=1", "", nil)
+	return err
+}
+
+// Check asks the node for its invariants over live state.
+func (t *Throng) Check(ctx context.Context) error {
+	_, err := t.ask(ctx, http.MethodGet, "/debug/check", "", nil)
+	return err
+}
+
+// Metrics are samples by name and labels: throng_handle_seconds_sum{type="publish"}.
+type Metrics map[string]float64
+
+func parseMetrics(text string) Metrics {
+	m := Metrics{}
+	for line := range strings.Lines(text) {
+		line = strings.TrimSpace(line)
+		at := strings.LastIndexByte(line, ' ')
+		if at < 0 || line[0] == '#' {
+			continue
+		}
+		if v, err := strconv.ParseFloat(line[at+1:], 64); err == nil {
+			m[line[:at]] = v
+		}
+	}
+	return m
+}
+
+// Since is how much each sample has grown since an earlier reading.
+func (m Metrics) Since(earlier Metrics) Metrics {
+	d := Metrics{}
+	for name, v := range m {
+		d[name] = v - earlier[name]
+	}
+	return d
+}
+
+// Handled is the mean time of handling one message of a kind, in seconds, and their number.
+func (m Metrics) Handled(kind string) (mean, count float64) {
+	label := `{type="` + kind + `"}`
+	count = m["throng_handle_seconds_count"+label]
+	return m["throng_handle_seconds_sum"+label] / count, count
+}

@@ -1,0 +1,85 @@
+package server
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+	"os"
+	"strings"
+	"sync"
+	"time"
+)
+
+// Throng is a node of the tree under test.
+type Throng struct {
+	*Process
+	Gateway string // host:port
+	Admin   string // host:port
+
+	// Static after construction.
+	client *http.Client
+
+	// Guarded by collections.mu.
+	collections struct {
+		mu   sync.Mutex
+		list []Collection
+	}
+}
+
+// ThrongFlags are what every node of a bench is started with, before the bench's own flags: free
+// ports on loopback, everything in memory, and a log that a program can read.
+func ThrongFlags(more ...string) []string {
+	return append([]string{"serve", "-listen", "127.0.0.1:0", "-api", "127.0.0.1:0", "-admin",
+		"127.0.0.1:0", "-data", "", "-log-format", "json"}, more...)
+}
+
+// StartThrong runs the program and waits until all its doors are open. The collector's trace is
+// on, which costs one line per collection.
+func StartThrong(ctx context.Context, program string, flags ...string) (*Throng, error) {
+	t := &Throng{client: &http.Client{Timeout: 10 * time.Minute, Transport: &http.Transport{
+		MaxIdleConnsPerHost: 16}}}
+	type door struct{ name, address string }
+	doors := make(chan door, 3)
+	line := func(text string) {
+		if c, ok := parseCollection(text); ok {
+			t.collections.mu.Lock()
+			t.collections.list = append(t.collections.list, c)
+			t.collections.mu.Unlock()
+			return
+		}
+		var entry struct{ Msg, Level, Door, Addr string }
+		if json.Unmarshal([]byte(text), &entry) != nil {
+			_, _ = os.Stderr.WriteString("throng: " + text + "\n")
+			return
+		}
+		if entry.Msg == "listening" {
+			doors <- door{entry.Door, entry.Addr}
+		}
+	}
+	env := []string{"GODEBUG=gctrace=1"}
+	var err error
+	t.Process, err = start("throng", env, line, program, ThrongFlags(flags...)...)
+	if err != nil {
+		return nil, err
+	}
+	for t.Gateway == "" || t.Admin == "" {
+		d, err := wait(ctx, t.Process, doors, "where it listens")
+		if err != nil {
+			return nil, err
+		}
+		switch {
+		case strings.HasPrefix(d.name, "gateway"):
+			t.Gateway = d.address
+		case strings.HasPrefix(d.name, "admin"):
+			t.Admin = d.address
+		}
+	}
+	return t, nil
+}
+
+// Collections are the garbage collections so far.
+func (t *Throng) Collections() []Collection {
+	t.collections.mu.Lock()
+	defer t.collections.mu.Unlock()
+	return append([]Collection(nil), t.collections.list...)
+}
