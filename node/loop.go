@@ -18,8 +18,10 @@ type loop struct {
 	core  *core
 	index int
 	inbox *inbox[loopMessage]
-	again func()                          // asks the driver for another pass after it has served sockets
-	echo  func(k *socket, m wire.Message) // nil but in tests of the frames: in place of command
+	again func() // asks the driver for another pass after it has served sockets
+
+	// In tests of the frames: in place of command. Else nil.
+	echo func(k *socket, m wire.Message)
 
 	// Owned by the loop goroutine.
 	out      *store.Outbox

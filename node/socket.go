@@ -79,8 +79,8 @@ func (l *loop) opened(io transport) *socket {
 	return k
 }
 
-// due gives a socket a new deadline. The entry that it has in the wheel finds one that is later; one
-// that is earlier gets an entry of its own.
+// due gives a socket a new deadline. The entry that it has in the wheel finds one that is later;
+// one that is earlier gets an entry of its own.
 func (l *loop) due(k *socket, deadline int64) {
 	if deadline < k.deadline {
 		l.wheel.add(timer{index: k.index, gen: k.gen}, deadline)
