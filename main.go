@@ -91,7 +91,8 @@ var groups = []group{
 	{"State and identity", []string{"data", "demo", "auth", "auth-key"}},
 	{"Sessions", []string{"resume-window", "heartbeat-interval", "max-connections",
 		"identify-concurrency"}},
-	{"Resources", []string{"loops", "gc-percent", "memory-limit", "journal", "read-buffer",
+	{"Resources", []string{"loops", "gc-percent", "memory-limit", "journal",
+		"compress-context", "read-buffer",
 		"write-buffer", "socket-send-buffer", "socket-receive-buffer"}},
 	{"Ending", []string{"drain-grace", "drain-spread", "drain-hard"}},
 	{"Log", []string{"log-format", "log-level"}},
@@ -155,6 +156,8 @@ func (o *options) bindResources(f *flag.FlagSet) {
 	f.Var(&c.MemoryLimit, "memory-limit", fmt.Sprintf("GOMEMLIMIT, a `size`; "+
 		"0: the environment's, or %d %% of the cgroup's", tuning.MemoryLimitPercent))
 	f.Var(&c.Journal, "journal", "per loop: `size` of the frames kept for sending and resuming")
+	f.Var(&c.CompressContext, "compress-context", "memory for connections' own compressors, a "+
+		"`size`; who asks first gets one, the others share")
 	f.Var(&c.ReadBuffer, "read-buffer", "per loop: `size` of one read")
 	f.Var(&c.WriteBuffer, "write-buffer", "per connection that is backed up: a `size`")
 	f.Var(&c.SocketSendBuffer, "socket-send-buffer", "SO_SNDBUF, a `size`; 0: the kernel's")

@@ -54,6 +54,7 @@ type Config struct {
 	SocketSendBuffer    tuning.Size // SO_SNDBUF in bytes; 0 = the kernel's.
 	SocketReceiveBuffer tuning.Size // SO_RCVBUF in bytes; 0 = the kernel's.
 	Journal             tuning.Size // Bytes per loop.
+	CompressContext     tuning.Size // Budget for connections' own compressors; 0 = all share.
 
 	ResumeWindow        time.Duration // Life of a session without a socket; negative = none.
 	HeartbeatInterval   time.Duration // Told to clients in HELLO.

@@ -41,17 +41,19 @@ type core struct {
 	buckets  identifyBuckets
 
 	// Atomic: written by many, read by metrics and by new connections.
-	draining    atomic.Bool
-	joins       atomic.Uint64 // grows after members that joined a guild are in the directory
-	connections atomic.Int64
-	closes      [closeReasonCount]atomic.Uint64
-	drops       [dropReasonCount]atomic.Uint64
-	identifies  outcomeCounts
-	resumes     outcomeCounts
-	panics      atomic.Uint64
-	members     atomic.Int64
-	failures    failures
-	events      eventCounts
+	draining     atomic.Bool
+	joins        atomic.Uint64 // grows after members that joined a guild are in the directory
+	connections  atomic.Int64
+	contexts     atomic.Int64 // connections with a compressor of their own
+	contextBytes atomic.Int64 // what these take
+	closes       [closeReasonCount]atomic.Uint64
+	drops        [dropReasonCount]atomic.Uint64
+	identifies   outcomeCounts
+	resumes      outcomeCounts
+	panics       atomic.Uint64
+	members      atomic.Int64
+	failures     failures
+	events       eventCounts
 }
 
 // settings are the limits in force, in the units the loops use.
@@ -80,6 +82,8 @@ type settings struct {
 	identifyWaitMilli int64
 	connectionsMax    int64
 	journalBytes      int
+	contextBytes      int64 // budget for connections' own compressors
+	sealBytesMin      int   // a dispatch of this length is compressed for who asked in IDENTIFY
 	pendingMax        int
 	loopInboxMax      int
 	loopPassMax       int

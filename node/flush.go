@@ -53,6 +53,10 @@ func (l *loop) write(k *socket) {
 
 // writeNow tries to write whatever the socket's state.
 func (l *loop) writeNow(k *socket) {
+	if k.stream != nil {
+		l.writeStream(k)
+		return
+	}
 	s := k.session
 	buf := l.scratch[:0]
 	if s != nil && l.out.Partial(s.slot) {
@@ -111,14 +115,19 @@ func (l *loop) put(k *socket, buf []byte, control int) (all bool) {
 	if n == len(buf) {
 		return true
 	}
+	l.block(k, n > 0)
+	return false
+}
+
+// block notes that the kernel took nothing more, or as much as nothing.
+func (l *loop) block(k *socket, progress bool) {
 	if k.stuck == 0 {
 		l.blocked = append(l.blocked, k)
 		l.stats.blocked.Store(int64(len(l.blocked)))
 		k.stuck = l.time
-	} else if n > 0 {
+	} else if progress {
 		k.stuck = l.time
 	}
-	return false
 }
 
 // replayed gives a client that has been sent all that it missed a whole heartbeat interval: some

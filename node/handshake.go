@@ -25,11 +25,20 @@ func (l *loop) handshake(k *socket, buf []byte) (consumed int) {
 		l.closeSocket(k, HandshakeRefused, "")
 		return len(buf)
 	}
-	k.control = wire.AppendHandshakeReply(k.control, h.Key)
+	reply := wire.AppendHandshakeReply(nil, h.Key)
 	k.state = socketHello
 	k.opening = &opening{host: h.Host}
 	l.due(k, l.time+l.core.limits.identifyMilli)
-	if r, sentence := k.negotiate(h); sentence != "" {
+	r, sentence := k.negotiate(h)
+	if sentence == "" {
+		l.takeContext(k, k.compression)
+	}
+	if k.stream != nil {
+		k.stream.unsent = reply
+	} else {
+		k.control = reply
+	}
+	if sentence != "" {
 		l.closeSocket(k, r, sentence)
 		return len(buf)
 	}
@@ -59,6 +68,6 @@ func (k *socket) negotiate(h wire.Handshake) (r CloseReason, sentence string) {
 		return BadEncoding, fmt.Sprintf("compress=%.20s is neither zlib-stream nor zstd-stream.",
 			h.Compress)
 	}
-	k.variant = wire.VariantOf(encoding, compression)
+	k.variant, k.compression = wire.VariantOf(encoding, compression), compression
 	return 0, ""
 }

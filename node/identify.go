@@ -192,13 +192,15 @@ func (l *loop) begin(k *socket, id *identity) {
 	c := &id.command
 	s := &session{
 		token: tokenHash(c.Token), user: wire.Snowflake(id.user.ID), intents: c.Intents,
-		variant: k.variant, version: k.version, bot: id.user.Bot,
+		variant: k.variant, compression: k.compression, version: k.version, bot: id.user.Bot,
 		sharded: c.HasShard, shard: [2]int32{0, 1}, large: uint16(c.LargeThreshold),
 		began: l.core.clock(), guilds: id.guilds, socket: k,
 	}
 	if c.HasShard {
 		s.shard = [2]int32{int32(c.Shard[0]), int32(c.Shard[1])}
 	}
+	// "compress" in IDENTIFY is void once the transport is compressed.
+	s.payload = c.Compress && k.compression == wire.CompressionNone
 	if p := c.Presence; p != nil && (p.Status != wire.StatusOnline || len(p.Activities) > 2) {
 		s.presence = p
 	}

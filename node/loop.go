@@ -40,6 +40,7 @@ type loop struct {
 	time     int64 // the loop's own clock, see tick
 	ticked   int64 // the driver's clock at the last tick
 	scratch  []byte
+	packed   []byte // scratch for what a connection's own compressor makes
 	decoded  []byte // scratch for inbound ETF
 	private  fanout.Private
 	stepped  func(*fanout.Msg)
@@ -135,12 +136,22 @@ func (l *loop) sendPrivate(to fanout.Handle, dispatches []*wire.Dispatch) {
 		return
 	}
 	for _, d := range dispatches {
-		f := d.Frame(s.variant)
-		if !l.out.Send(s.slot, f.Bytes, f.Hole, uint8(s.variant)) {
+		f, v := d.Frame(s.variant), s.variant
+		if s.payload && len(f.Bytes) >= l.core.limits.sealBytesMin {
+			f, v = l.seal(s, f), wire.VariantSealed
+		}
+		if !l.out.Send(s.slot, f.Bytes, f.Hole, uint8(v)) {
 			l.endSession(s, OversizedDispatch)
 			return
 		}
 	}
+}
+
+// seal makes a frame with payload compression: a zlib document of its own, number included, so
+// that the number has to be the one that Send is going to give.
+func (l *loop) seal(s *session, f wire.Frame) wire.Frame {
+	given, _, _ := l.out.Seqs(s.slot)
+	return wire.Seal(f, s.variant, given+1)
 }
 
 // afterStep goes on with a session's joins when a guild has taken it in or sent it away.

@@ -62,6 +62,8 @@ var (
 	descHandleMax   = desc("handle_seconds_max", "The longest single handling, by type.", "type")
 	descResumes     = desc("resumes_total", "RESUMEs, by result.", "result")
 	descIdentifies  = desc("identifies_total", "IDENTIFYs, by result.", "result")
+	descContexts    = desc("compress_contexts", "Connections with a compressor of their own.")
+	descContextSize = desc("compress_context_bytes", "Memory that these take of their budget.")
 	descPanics      = desc("panics_total", "Panics that were contained.")
 )
 
@@ -82,6 +84,8 @@ func (c *collector) Collect(out chan<- prometheus.Metric) {
 	gauge(descSessions, float64(t.detached), "detached")
 	gauge(descGuilds, float64(t.guilds))
 	gauge(descMembers, float64(core.members.Load()))
+	gauge(descContexts, float64(core.contexts.Load()))
+	gauge(descContextSize, float64(core.contextBytes.Load()))
 	count(descDeliveries, t.deliveries)
 	count(descWrites, t.writes)
 	count(descSent, t.sentBytes)

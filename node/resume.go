@@ -15,6 +15,8 @@ type movedSocket struct {
 	resume   wire.Resume
 	rest     []byte // what had arrived behind the RESUME
 	control  []byte // what had not been written
+	stream   *stream
+	asked    wire.Compression
 }
 
 // resume takes a RESUME. It comes on a new socket, most likely on another loop than the session's.
@@ -44,7 +46,9 @@ func (l *loop) resume(k *socket, d []byte, rest []byte) (moved bool) {
 	m := &movedSocket{
 		variant: k.variant, version: k.version, opening: k.opening, commands: k.commands, resume: r,
 		rest: append([]byte(nil), rest...), control: k.control,
+		stream: k.stream, asked: k.compression,
 	}
+	k.stream = nil
 	io := k.io
 	l.release(k)
 	io.Move(l.core.loops[home], m)
@@ -58,6 +62,7 @@ func (l *loop) adopted(io transport, m *movedSocket) (k *socket, consumed int) {
 	k.state = socketHello
 	k.variant, k.version, k.opening = m.variant, m.version, m.opening
 	k.control, k.commands, k.window = m.control, m.commands, l.time
+	k.stream, k.compression = m.stream, m.asked
 	l.due(k, l.time+l.core.limits.identifyMilli)
 	id, _ := parseSessionID(m.resume.SessionID)
 	l.resumeHere(k, m.resume, id)
@@ -81,7 +86,8 @@ func (l *loop) resumeHere(k *socket, r wire.Resume, id sessionID) {
 		l.closeSocket(k, WrongToken, "The session belongs to another token.")
 		return
 	}
-	if s.version != k.version || s.variant != k.variant {
+	if s.version != k.version || s.compression != k.compression ||
+		s.variant.Encoding() != k.variant.Encoding() || !l.matchStream(k, s) {
 		l.refuseResume(k)
 		return
 	}

@@ -29,19 +29,21 @@ func placeOf(id fanout.SessionID) (loop int, slot uint32) {
 // a million of these: what few sessions ever have is behind a pointer.
 type session struct {
 	// Static after IDENTIFY.
-	id      sessionID
-	token   [16]byte // see tokenHash
-	user    wire.Snowflake
-	began   int64 // the core's clock
-	slot    uint32
-	gen     uint32
-	shard   [2]int32
-	intents wire.Intents
-	large   uint16
-	variant wire.Variant
-	version uint8
-	bot     bool
-	sharded bool
+	id          sessionID
+	token       [16]byte // see tokenHash
+	user        wire.Snowflake
+	began       int64 // the core's clock
+	slot        uint32
+	gen         uint32
+	shard       [2]int32
+	intents     wire.Intents
+	large       uint16
+	variant     wire.Variant
+	version     uint8
+	compression wire.Compression // of its connections; their streams differ, see stream.go
+	bot         bool
+	sharded     bool
+	payload     bool // large dispatches of its own go as zlib documents
 
 	// Owned by the loop goroutine.
 	broken     bool

@@ -38,6 +38,8 @@ func settingsOf(cfg Config) settings {
 		identifyWaitMilli: milli(tuning.IdentifyWaitMax),
 		connectionsMax:    int64(cfg.MaxConnections),
 		journalBytes:      int(cfg.Journal),
+		contextBytes:      int64(cfg.CompressContext),
+		sealBytesMin:      tuning.PayloadCompressBytesMin,
 		pendingMax:        tuning.PendingMax,
 		loopInboxMax:      tuning.LoopInboxMax,
 		loopPassMax:       tuning.LoopPassMax,

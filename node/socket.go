@@ -36,22 +36,24 @@ type socket struct {
 	loop *loop
 
 	// Owned by the loop goroutine.
-	index    uint32
-	gen      uint32
-	state    socketState
-	variant  wire.Variant // of what is sent to it
-	version  uint8
-	told     bool // op 7 has been sent
-	pings    uint8
-	commands uint16
-	parser   wire.Parser
-	session  *session
-	opening  *opening // until the session begins
-	control  []byte   // frames other than dispatches that wait to be written
-	deadline int64
-	window   int64 // start of the commands' window
-	pingsAt  int64 // start of the pings' window
-	stuck    int64 // since when the peer has taken nothing, 0 = it is not blocked
+	index       uint32
+	gen         uint32
+	state       socketState
+	variant     wire.Variant // of the frames that it is given
+	version     uint8
+	compression wire.Compression // what it asked for
+	told        bool             // op 7 has been sent
+	pings       uint8
+	commands    uint16
+	parser      wire.Parser
+	session     *session
+	opening     *opening // until the session begins
+	stream      *stream  // nil: frames are written as they are in the journal
+	control     []byte   // frames other than dispatches that wait to be written
+	deadline    int64
+	window      int64 // start of the commands' window
+	pingsAt     int64 // start of the pings' window
+	stuck       int64 // since when the peer has taken nothing, 0 = it is not blocked
 }
 
 // opening is what a socket needs only until its session begins.
@@ -97,6 +99,7 @@ func (l *loop) release(k *socket) {
 	l.gens[k.index]++
 	l.sockets[k.index] = nil
 	l.unused = append(l.unused, k.index)
+	l.dropContext(k)
 	k.control, k.opening = nil, nil
 }
 

@@ -145,7 +145,7 @@ func (l *loop) info(s *session) api.SessionInfo {
 	i := api.SessionInfo{
 		ID: s.id.String(), User: s.user, State: "detached", Loop: l.index, Intents: s.intents,
 		Shard: s.shardPair(), Encoding: s.variant.Encoding().String(),
-		Compression: s.variant.Compression().String(), SeqSent: sent, SeqAcked: acked,
+		Compression: s.compression.String(), SeqSent: sent, SeqAcked: acked,
 		LagFrames: l.out.Unsent(s.slot), LagBytes: int64(lag), SentBytes: s.sentBytes,
 		AgeSeconds: float64(l.core.clock()-s.began) / 1000, Guilds: []wire.Snowflake{},
 	}

@@ -22,6 +22,8 @@ type wsClient struct {
 	conn net.Conn
 	in   *bufio.Reader
 	enc  wire.Encoding
+	// stream decodes what comes on a compressed connection.
+	stream *decoder
 
 	user    wire.Snowflake
 	session string
@@ -100,6 +102,7 @@ func (c *wsClient) tryUpgrade(target string) error {
 	if strings.Contains(target, "encoding=etf") {
 		c.enc = wire.EncodingETF
 	}
+	c.stream = decoderFor(c.t, target)
 	if err := c.tryWrite([]byte(upgradeRequest(target))); err != nil {
 		return err
 	}
@@ -198,7 +201,16 @@ func (c *wsClient) read() (*heard, error) {
 		return h, err
 	}
 	text := h.raw
-	if c.enc == wire.EncodingETF {
+	if c.stream != nil {
+		if h.raw, err = c.stream.text(h.raw); err != nil {
+			return h, err
+		}
+		text, h.opcode = h.raw, wire.OpcodeText
+	} else if h.opcode == wire.OpcodeBinary && len(text) > 0 && text[0] == 0x78 {
+		if text, err = inflateDocument(text); err != nil {
+			return h, err
+		}
+	} else if c.enc == wire.EncodingETF {
 		if len(text) == 0 || text[0] != 131 || h.opcode != wire.OpcodeBinary {
 			return h, fmt.Errorf("%v frame %.20x is no ETF", h.opcode, text)
 		}

@@ -161,6 +161,10 @@ const (
 	// kernel does not take, so this is also what it may hold for a reader that stopped.
 	FlushBytesMax = 64 << 10
 
+	// PayloadCompressBytesMin: a READY, GUILD_CREATE or member chunk of this size is sent as a zlib
+	// document to clients that asked for it in IDENTIFY. Smaller ones are not worth the work.
+	PayloadCompressBytesMin = 2048
+
 	// ReadBufferBytes is one buffer per loop, and holds the largest legal message with its header.
 	ReadBufferBytes = 16 << 10
 

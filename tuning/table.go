@@ -97,6 +97,8 @@ func queues() []Limit {
 		count("ChunksAheadMax", ChunksAheadMax, "chunks", "of members made before they are sent"),
 		count("RelayPassMax", RelayPassMax, "receivers", "before a loop serves its sockets"),
 		count("FlushBytesMax", FlushBytesMax, "bytes", "largest single write"),
+		count("PayloadCompressBytesMin", PayloadCompressBytesMin, "bytes",
+			"of a dispatch, for who asked in IDENTIFY"),
 		count("ReadBufferBytes", ReadBufferBytes, "bytes", "`-read-buffer`, per loop"),
 		count("WriteBufferBytes", WriteBufferBytes, "bytes",
 			"`-write-buffer`, per backed-up connection"),

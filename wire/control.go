@@ -64,19 +64,25 @@ func appendControl(dst []byte, v Variant, op Op, d []byte) []byte {
 		payload = append(payload, d...)
 	}
 	payload = append(payload, controlTail...)
+	c := v.Compression()
+	if v == 0 {
+		return AppendFrame(dst, OpcodeText, payload)
+	}
+	dst, start := openFrame(dst)
 	if v.Encoding() == EncodingETF {
-		var term [2 * controlBytesTypical]byte
+		term := len(dst)
 		var err error
-		if payload, err = AppendETF(append(term[:0], etfVersion), payload); err != nil {
+		if dst, err = AppendETF(append(dst, etfVersion), payload); err != nil {
 			panic("wire: control frame: " + err.Error())
 		}
+		payload = append(payload[:0], dst[term:]...)
+		dst = dst[:term]
 	}
-	c := v.Compression()
 	if c == CompressionNone {
-		return AppendFrame(dst, v.opcode(), payload)
+		dst, _ = closeFrame(append(dst, payload...), start, OpcodeBinary)
+		return dst
 	}
 	// These are a few bytes that no compressor makes fewer.
-	dst, start := openFrame(dst)
 	if op == OpHello {
 		dst = append(dst, StreamHeader(c)...)
 	}

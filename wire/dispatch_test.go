@@ -123,6 +123,9 @@ func TestDispatchBuildsEachVariantOnce(t *testing.T) {
 			t.Fatalf("variant %d was built twice", i%VariantCount)
 		}
 		v := Variant(i % VariantCount)
+		if v.Compression() != CompressionNone {
+			continue // What these decode to is the streams' tests'.
+		}
 		want := `{"content":"hi"}`
 		if v&VariantStripped != 0 {
 			want = `{"content":""}`

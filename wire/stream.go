@@ -172,6 +172,16 @@ func zstdBlocks(frame []byte) []byte {
 	return frame[at:]
 }
 
+// Seal makes a frame with payload compression out of a plain one, with its number filled in.
+func Seal(f Frame, v Variant, seq uint32) Frame {
+	plain := bytes.Clone(f.Bytes)
+	PutSeq(plain, f.Hole, v, seq)
+	_, payload, _ := splitFrame(plain)
+	dst, start := openFrame(make([]byte, 0, len(plain)/2))
+	dst, _ = closeFrame(AppendZlibDocument(dst, payload), start, OpcodeBinary)
+	return Frame{Bytes: dst}
+}
+
 // AppendZlibDocument appends text as one complete zlib document (RFC 1950): payload compression,
 // for clients that asked for it in IDENTIFY and have no stream.
 func AppendZlibDocument(dst, text []byte) []byte {

@@ -16,15 +16,16 @@ import (
 // streamReader gives what a client's decoder makes of a connection's stream: one that is made
 // once, for the life of the connection, and sees each message's bytes as they come.
 type streamReader struct {
-	in     *io.PipeWriter
+	from   io.Reader
 	out    io.Reader
+	start  func() error // once the first message is on its way
 	pieces chan []byte
 }
 
 func newStreamReader(t *testing.T, c Compression) *streamReader {
 	t.Helper()
 	r, w := io.Pipe()
-	s := &streamReader{in: w, pieces: make(chan []byte, 1<<14)}
+	s := &streamReader{pieces: make(chan []byte, 1<<14)}
 	go func() {
 		for p := range s.pieces {
 			if _, err := w.Write(p); err != nil {
@@ -34,31 +35,40 @@ func newStreamReader(t *testing.T, c Compression) *streamReader {
 		_ = w.Close()
 	}()
 	t.Cleanup(func() { close(s.pieces); _ = r.Close() })
-	ready := make(chan error, 1)
-	switch c {
-	case CompressionZlib:
-		go func() {
-			z, err := zlib.NewReader(r)
-			s.out = z
-			ready <- err
-		}()
-	case CompressionZstd:
-		z, err := zstd.NewReader(r, zstd.WithDecoderConcurrency(1))
-		t.Cleanup(z.Close)
-		s.out = z
-		ready <- err
-	}
-	s.pieces <- []byte(StreamHeader(c))
-	if err := <-ready; err != nil {
-		t.Fatal(err)
+	s.from = r
+	if c != CompressionNone {
+		s.pieces <- []byte(StreamHeader(c))
+		s.open(t, c)
 	}
 	return s
+}
+
+// open starts the decoder, which may need the stream's first bytes for that.
+func (s *streamReader) open(t *testing.T, c Compression) {
+	t.Helper()
+	s.start = func() error {
+		var err error
+		if c == CompressionZlib {
+			s.out, err = zlib.NewReader(s.from)
+			return err
+		}
+		z, err := zstd.NewReader(s.from, zstd.WithDecoderConcurrency(1))
+		t.Cleanup(z.Close)
+		s.out = z
+		return err
+	}
 }
 
 // message feeds one WebSocket frame's payload and reads length bytes of text.
 func (s *streamReader) message(t *testing.T, payload []byte, length int) []byte {
 	t.Helper()
 	s.pieces <- payload
+	if s.start != nil {
+		if err := s.start(); err != nil {
+			t.Fatal(err)
+		}
+		s.start = nil
+	}
 	text := make([]byte, length)
 	if n, err := io.ReadFull(s.out, text); err != nil {
 		t.Fatalf("after %d of %d bytes: %v", n, length, err)

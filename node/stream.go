@@ -1,0 +1,113 @@
+package node
+
+import "throng/wire"
+
+// stream is what a connection with a compressor of its own has beside its socket. The others, by
+// far the most, are sent blocks that were compressed once for all; see wire/stream.go.
+//
+// Frames for such a session are kept plain in the journal and compressed when they are written, so
+// what a write has taken from the journal counts as sent, and the compressed bytes that the kernel
+// did not take wait here: at most one write's worth.
+type stream struct {
+	// Owned by the loop goroutine.
+	context *wire.Context
+	unsent  []byte
+}
+
+// takeContext gives a connection that asked for compression a compressor of its own while the
+// budget lasts: who asks first gets one.
+func (l *loop) takeContext(k *socket, c wire.Compression) {
+	cost := int64(wire.ContextBytes(c))
+	if c == wire.CompressionNone || cost > l.core.limits.contextBytes {
+		return
+	}
+	if l.core.contextBytes.Add(cost) > l.core.limits.contextBytes {
+		l.core.contextBytes.Add(-cost)
+		return
+	}
+	l.core.contexts.Add(1)
+	k.stream = &stream{context: wire.NewContext(c)}
+	k.variant = wire.VariantOf(k.variant.Encoding(), wire.CompressionNone)
+}
+
+// dropContext gives a connection's compressor back to the budget.
+func (l *loop) dropContext(k *socket) {
+	if k.stream == nil {
+		return
+	}
+	if cost := int64(k.stream.context.Bytes()); cost > 0 {
+		l.core.contextBytes.Add(-cost)
+		l.core.contexts.Add(-1)
+	}
+	k.stream = nil
+}
+
+// matchStream makes the socket send what the session it resumes has in the journal. Shared blocks
+// may follow anything, so a context is given up for them; plain frames go stored where there is no
+// context left. It reports false when what is still unsent stands in the way.
+func (l *loop) matchStream(k *socket, s *session) bool {
+	if s.variant == k.variant {
+		return true
+	}
+	if k.stream != nil {
+		if len(k.stream.unsent) > 0 || len(k.control) > 0 {
+			return false
+		}
+		l.dropContext(k)
+	} else {
+		k.stream = &stream{context: wire.NewStored(k.compression)}
+	}
+	k.variant = s.variant
+	return true
+}
+
+// writeStream is writeNow for a connection with a compressor of its own.
+func (l *loop) writeStream(k *socket) {
+	if len(k.stream.unsent) > 0 && !l.putStream(k, k.stream.unsent) {
+		return
+	}
+	s := k.session
+	frames := append(l.scratch[:0], k.control...)
+	k.control = nil
+	if s != nil && k.state == socketLive {
+		control := len(frames)
+		var ok bool
+		if frames, ok = l.out.Collect(s.slot, frames, l.core.limits.flushBytesMax); !ok {
+			l.lose(k)
+			return
+		}
+		l.out.Advance(s.slot, len(frames)-control)
+		l.replayed(k)
+	}
+	l.scratch = frames
+	l.packed = k.stream.context.AppendFrames(l.packed[:0], frames)
+	if len(l.packed) > 0 && !l.putStream(k, l.packed) {
+		return
+	}
+	k.stuck = 0
+	if s != nil && k.state == socketLive && l.out.Unsent(s.slot) > 0 {
+		l.resting = append(l.resting, s.slot)
+	}
+}
+
+// putStream writes compressed bytes and keeps those that the kernel does not take.
+func (l *loop) putStream(k *socket, buf []byte) (all bool) {
+	n, err := k.io.Write(buf)
+	if err != nil {
+		l.core.closes[ConnectionLost].Add(1)
+		l.detach(k, ConnectionLost)
+		l.hangUp(k)
+		return false
+	}
+	l.stats.wrote(n)
+	if k.session != nil {
+		k.session.sentBytes += int64(n)
+	}
+	if n == len(buf) {
+		k.stream.unsent = nil
+		return true
+	}
+	k.stream.unsent = append([]byte(nil), buf[n:]...)
+	l.block(k, n > 0)
+	return false
+}
