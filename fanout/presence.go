@@ -18,8 +18,8 @@ type presence struct {
 // presences are the members who are not offline. One writer, the shard; a Query reads while it
 // runs elsewhere.
 type presences struct {
-	// Guarded by mu, which is held for one look-up at a time. A concurrent table would cost 2 KB for
-	// each guild or 100 bytes for each entry, and most guilds have two people online.
+	// Guarded by mu, which is held for one look-up at a time. A concurrent table would cost 2 KB
+	// for each guild or 100 bytes for each entry, and most guilds have two people online.
 	mu     sync.RWMutex
 	byUser map[wire.Snowflake]*presence
 

@@ -44,11 +44,12 @@ func (l *loop) check() error {
 		}
 		seq, sent, acked := l.out.Seqs(s.slot)
 		if acked > sent || sent > seq {
-			return fmt.Errorf("session %s: acknowledged %d, sent %d, given %d", s.id, acked, sent, seq)
+			return fmt.Errorf("session %s: acknowledged %d, sent %d, given %d", s.id, acked, sent,
+				seq)
 		}
 		if s.asked > len(s.guilds) || s.joining > s.asked || s.joining < 0 {
-			return fmt.Errorf("session %s: %d joins, %d of %d guilds asked", s.id, s.joining, s.asked,
-				len(s.guilds))
+			return fmt.Errorf("session %s: %d joins, %d of %d guilds asked", s.id, s.joining,
+				s.asked, len(s.guilds))
 		}
 		switch {
 		case s.socket == nil:

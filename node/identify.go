@@ -218,7 +218,8 @@ func (l *loop) begin(k *socket, id *identity) {
 
 	body := appendReady(nil, readyFacts{
 		version: int(s.version), user: id.user, guilds: s.guilds, session: s.id.String(),
-		resumeURL: l.resumeURL(k), shard: s.shardPair(), sharded: s.sharded, trace: l.core.limits.trace,
+		resumeURL: l.resumeURL(k), shard: s.shardPair(), sharded: s.sharded,
+		trace: l.core.limits.trace,
 	})
 	k.opening = nil
 	l.sendPrivate(s.handle(l), []*wire.Dispatch{wire.NewDispatch("READY", body, nil)})

@@ -233,7 +233,10 @@ func (n *Node) openDoors() (*doors, error) {
 	c := api.Config{
 		AdminToken: n.cfg.AdminToken, Metrics: n.metrics(), Log: n.log,
 		GatewayURL: n.cfg.PublicURL, GatewayPort: number,
-		Limits:   api.Limits{Guild: n.bodyMax(tuning.GuildBodyBytesMax), Event: n.bodyMax(tuning.EventBodyBytesMax)},
+		Limits: api.Limits{
+			Guild: n.bodyMax(tuning.GuildBodyBytesMax),
+			Event: n.bodyMax(tuning.EventBodyBytesMax),
+		},
 		Panicked: func() { n.core.panics.Add(1) },
 	}
 	d.servers[0] = api.NewServer(api.Client(n, c), c)

@@ -7,16 +7,19 @@ package store
 // Invariant: acked <= sent <= seq. The frames acked+1 … seq have their positions in a list of
 // chunks; when acked == seq there is no chunk at all, which is how an idle session looks.
 type pending struct {
-	gen                       uint32
-	seq                       uint32 // the last number given
-	sent                      uint32 // the last number written to the socket in full
-	acked                     uint32 // the last number the client said it has seen, or that had to be forgotten
-	partial                   uint32 // bytes of frame sent+1 that are already written
-	first                     uint32 // chunk that holds acked+1; 0 = no chunk
-	cursor                    uint32 // chunk that holds sent+1, or the last chunk when all is sent
-	last                      uint32 // chunk that holds seq
-	firstAt, cursorAt, lastAt uint8  // places within these chunks; lastAt is one past the end
-	flags                     uint8
+	gen     uint32
+	seq     uint32 // the last number given
+	sent    uint32 // the last number written to the socket in full
+	acked   uint32 // the last number that the client has seen, or that had to be forgotten
+	partial uint32 // bytes of frame sent+1 that are already written
+	first   uint32 // chunk that holds acked+1; 0 = no chunk
+	cursor  uint32 // chunk that holds sent+1, or the last chunk when all is sent
+	last    uint32 // chunk that holds seq
+
+	// Places within these chunks; lastAt is one past the end.
+	firstAt, cursorAt, lastAt uint8
+
+	flags uint8
 }
 
 const (

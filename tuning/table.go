@@ -93,7 +93,7 @@ func queues() []Limit {
 		count("ShardInboxMax", ShardInboxMax, "messages", "then publishers get 429"),
 		count("GuildWaitMax", GuildWaitMax, "requests", "while a guild is read from the store"),
 		count("KeeperQueueMax", KeeperQueueMax, "writes", "then who writes waits"),
-		count("ControlBytesMax", ControlBytesMax, "bytes", "of pongs and acks for a blocked socket"),
+		count("ControlBytesMax", ControlBytesMax, "bytes", "of answers to a blocked socket"),
 		count("ChunksAheadMax", ChunksAheadMax, "chunks", "of members made before they are sent"),
 		count("RelayPassMax", RelayPassMax, "receivers", "before a loop serves its sockets"),
 		count("FlushBytesMax", FlushBytesMax, "bytes", "largest single write"),

@@ -42,7 +42,7 @@ import (
 const (
 	// zlibHeader begins a zlib stream: deflate, 32 KiB window, default level (RFC 1950 2.2).
 	zlibHeader = "\x78\x9c"
-	// zstdHeader begins a zstd frame: no content size, no checksum, 128 KiB window (RFC 8878 3.1.1).
+	// zstdHeader begins a zstd frame (RFC 8878 3.1.1): no size, no checksum, 128 KiB of window.
 	zstdHeader = "\x28\xb5\x2f\xfd\x00\x38"
 	// zstdReset decodes to zstdResetText and leaves the repeat offsets 1, 4, 8.
 	zstdReset = "\x5c\x00\x00\x41\x20\x03\x00\x38\x00\x76\x00\x18\x50\xb8"
