@@ -103,6 +103,10 @@ func TestMembersByIDAndByName(t *testing.T) {
 	if ids, _ = c.chunk(0, 1); fmt.Sprint(ids) != "[7]" {
 		t.Errorf("one id that is no array finds %v", ids)
 	}
+	c.send(8, `{"guild_id":"100","user_ids":[]}`)
+	if ids, _ = c.chunk(0, 1); len(ids) != 0 {
+		t.Errorf("nobody named finds %v", ids)
+	}
 	c.send(8, `{"guild_id":"100","query":"nobody","limit":10}`)
 	if ids, _ = c.chunk(0, 1); len(ids) != 0 {
 		t.Errorf("nobody finds %v", ids)
