@@ -75,7 +75,7 @@ func (c *core) guildsOf(user wire.Snowflake, cmd wire.Identify) (of []wire.Snowf
 // may have been this user, too late for the first reading and too early to be told.
 func (l *loop) lookAgain(s *session, id *identity) {
 	h := s.handle(l)
-	l.core.submit(func() {
+	ok := l.core.submit(func() {
 		guilds, err := l.core.guildsOf(s.user, id.command)
 		if err != nil {
 			l.core.log.Error("identify: the directory failed", "error", err)
@@ -84,6 +84,9 @@ func (l *loop) lookAgain(s *session, id *identity) {
 			l.inbox.push(invite(h, g))
 		}
 	})
+	if !ok {
+		l.endSession(s, NodeBusy)
+	}
 }
 
 // user finds a user in the table or, failing that, in the directory. It may wait for a disk.
