@@ -91,7 +91,7 @@ func (l *loop) resumeHere(k *socket, r wire.Resume, id sessionID) {
 		l.refuseResume(k)
 		return
 	}
-	if _, sent, _ := l.out.Seqs(s.slot); r.Seq > sent {
+	if given, _, _ := l.out.Seqs(s.slot); r.Seq > given {
 		l.core.resumes.wrong.Add(1)
 		l.closeSocket(k, WrongSeq, "That number was never sent.")
 		return

@@ -229,10 +229,12 @@ func (o *Outbox) Ack(slot uint32, seq uint32) {
 }
 
 // Rewind prepares a resume after seq: what came later is unsent again. It reports false when it
-// cannot: the number is older than the last acknowledgement, was never sent, or a frame is gone.
+// cannot: the number is older than the last acknowledgement, was never given, or a frame is gone.
+// NB: seq may be beyond what counts as sent, when a resume that was under way for long has rewound
+// further than the client had got by another connection.
 func (o *Outbox) Rewind(slot uint32, seq uint32) bool {
 	s := &o.slots[slot]
-	if s.flags&pendingLost != 0 || seq < s.acked || seq > s.sent {
+	if s.flags&pendingLost != 0 || seq < s.acked || seq > s.seq {
 		return false
 	}
 	if seq > s.acked {

@@ -137,8 +137,8 @@ func writeSome(t *testing.T, r *rand.Rand, o *Outbox, slot uint32, m *model) {
 
 func rewindSome(t *testing.T, r *rand.Rand, o *Outbox, slot uint32, m *model) {
 	t.Helper()
-	to := r.IntN(m.sent + 3)
-	want := to >= m.acked && to <= m.sent
+	to := r.IntN(len(m.frames) + 3)
+	want := to >= m.acked && to <= len(m.frames)
 	if got := o.Rewind(slot, uint32(to)); got != want {
 		t.Fatalf("rewind to %d with acked %d and sent %d: got %v", to, m.acked, m.sent, got)
 	}

@@ -99,7 +99,7 @@ func (s *pending) push(c *chunks, p Position) {
 
 // ack drops the positions up to and including number seq.
 //
-// REQUIRES: acked <= seq <= sent.
+// REQUIRES: acked <= seq <= sent; or seq <= s.seq, and rewind follows.
 func (s *pending) ack(c *chunks, seq uint32) {
 	if seq == s.seq {
 		s.clear(c)
