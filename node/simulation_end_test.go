@@ -1,0 +1,102 @@
+package node
+
+import (
+	"slices"
+
+	"throng/wire"
+)
+
+// compare holds that all sessions are in exactly the guilds that their users are members of, for
+// the model, for the loops and for the clients.
+func (w *world) compare() {
+	w.check()
+	for _, c := range w.clients {
+		if w.err != nil {
+			return
+		}
+		s := c.home().byID(mustParseID(c.id))
+		var relays []wire.Snowflake
+		c.home().board.Guilds(s.slot, func(g wire.Snowflake) { relays = append(relays, g) })
+		for _, g := range w.model.guilds {
+			member := g.exists && g.members[c.user.id] != nil &&
+				(!c.sharded || int(g.id>>22)%c.shard[1] == c.shard[0])
+			joined := slices.Contains(g.joined, c.record)
+			if member != joined && !c.record.refused[g.id] {
+				w.fail("client %d, session %s: member of guild %d: %t, joined: %t", c.index, c.id,
+					g.id, member, joined)
+			}
+			if joined != slices.Contains(relays, g.id) {
+				w.fail("client %d: joined guild %d: %t, in its relay: %t", c.index, g.id, joined,
+					!joined)
+			}
+		}
+		for _, g := range c.record.promised {
+			if st := c.record.streams[g]; c.record.has(0) && (st == nil || st.read == 0) {
+				w.fail("client %d was promised guild %d and never heard of it", c.index, g)
+			}
+		}
+	}
+}
+
+func mustParseID(id string) sessionID {
+	parsed, ok := parseSessionID(id)
+	if !ok {
+		panic("session id " + id)
+	}
+	return parsed
+}
+
+// end sends everybody away and looks for what is left.
+func (w *world) end() {
+	if w.err != nil {
+		return
+	}
+	for i, c := range w.clients {
+		if i%2 == 0 {
+			c.sendClose(c.pipe, wire.CloseNormal)
+			c.pipe.deliver(len(c.pipe.in))
+		}
+		c.pipe.sever()
+	}
+	for range w.core.limits.resumeMilli/200 + 40 {
+		w.runAll()
+		w.tickAll(200)
+	}
+	w.runAll()
+	w.check()
+	for i, l := range w.core.loops {
+		out := l.out.Stats()
+		for what, left := range map[string]int{
+			"sessions": out.Sessions, "chunks": out.Chunks, "relays": l.board.Relays(),
+			"live": int(l.stats.live), "detached": int(l.stats.detached), "streams": len(l.streams),
+			"blocked": len(l.blocked), "resting": len(l.resting),
+			"sockets": len(l.sockets) - len(l.unused),
+		} {
+			if left != 0 {
+				w.fail("loop %d is left with %d %s", i, left, what)
+			}
+		}
+	}
+	w.endGuilds()
+}
+
+// endGuilds looks for what guilds have left of sessions.
+func (w *world) endGuilds() {
+	for _, g := range w.model.guilds {
+		if len(g.joined) != 0 {
+			w.fail("guild %d is left with %d sessions in the model", g.id, len(g.joined))
+		}
+	}
+	for _, s := range w.core.shards {
+		for id, p := range s.guilds {
+			if p.guild == nil || len(p.waiting) > 0 {
+				w.fail("guild %d is still being loaded", id)
+			} else if n := p.guild.Info().SessionCount; n != 0 {
+				w.fail("guild %d is left with %d sessions", id, n)
+			}
+		}
+	}
+	if n := w.core.live.Size(); n != 0 {
+		w.fail("%d users are left with sessions", n)
+	}
+}

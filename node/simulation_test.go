@@ -1,0 +1,236 @@
+package node
+
+import (
+	"flag"
+	"fmt"
+	"runtime"
+	"runtime/debug"
+	"slices"
+	"sync/atomic"
+	"testing"
+)
+
+// The simulation is the project's main proof that what the node promises holds whatever comes when:
+// each session gets the events of its guilds that it may see, all of them, once, in order, with
+// numbers that grow by one across resumes, or is told that it cannot; and when everybody has gone,
+// nothing is left. One goroutine runs a node's loops, shards, workers and keeper, its clients and
+// its network (simulation_world_test.go); a model says what every session is to get
+// (simulation_model_test.go). A failure is replayed by its seed.
+
+var (
+	simSeeds = flag.Uint64("sim.seeds", 0, "how many seeds the simulation runs; 0 = as many as fit")
+	simFirst = flag.Uint64("sim.first", 1, "the first of them")
+)
+
+// simSeedsDefault seeds take half a minute of processor time.
+const simSeedsDefault = 1000
+
+// TestSimulation runs many small nodes. The race detector slows it down ten times and has nothing
+// to find in one goroutine, so a few seeds are enough then.
+func TestSimulation(t *testing.T) {
+	seeds := *simSeeds
+	if seeds == 0 {
+		seeds = simSeedsDefault
+		if testing.Short() || raceDetected() {
+			seeds /= 20
+		}
+	}
+	var next atomic.Uint64
+	var tally simTally
+	t.Cleanup(func() { tally.report(t, seeds >= simSeedsDefault && !t.Failed()) })
+	for i := range runtime.GOMAXPROCS(0) {
+		t.Run(fmt.Sprint("worker", i), func(t *testing.T) {
+			t.Parallel()
+			for n := next.Add(1) - 1; n < seeds; n = next.Add(1) - 1 {
+				seed := *simFirst + n
+				if _, err := simulate(seed, false, &tally); err != nil {
+					next.Add(seeds)
+					t.Fatalf("seed %d, %v\n\nreplay: go test ./node -run 'TestSimulation$' "+
+						"-sim.first=%d -sim.seeds=1", seed, err, seed)
+				}
+			}
+		})
+	}
+}
+
+func raceDetected() bool {
+	info, ok := debug.ReadBuildInfo()
+	return ok && slices.Contains(info.Settings, debug.BuildSetting{Key: "-race", Value: "true"})
+}
+
+// TestSimulationOfThousands has as many sessions as make relays, journals and queues go over
+// several pages.
+func TestSimulationOfThousands(t *testing.T) {
+	t.Parallel()
+	if _, err := simulate(*simFirst, true, nil); err != nil {
+		t.Fatalf("seed %d, %v\n\nreplay: go test ./node -run TestSimulationOfThousands "+
+			"-sim.first=%d", *simFirst, err, *simFirst)
+	}
+}
+
+// TestSimulationIsReplayed holds that a seed is all there is to a run.
+func TestSimulationIsReplayed(t *testing.T) {
+	t.Parallel()
+	for seed := uint64(1); seed <= 5; seed++ {
+		first, err := simulate(seed, false, nil)
+		if err != nil {
+			t.Fatalf("seed %d: %v", seed, err)
+		}
+		second, _ := simulate(seed, false, nil)
+		if first != second {
+			t.Errorf("seed %d: two runs sent different bytes", seed)
+		}
+	}
+}
+
+// simulate runs one seed. The checksum is of all bytes that clients have read.
+func simulate(seed uint64, large bool, tally *simTally) (checksum uint64, err error) {
+	w := newWorld(seed, large)
+	defer func() {
+		if r := recover(); r != nil {
+			err = fmt.Errorf("step %d: panic: %v\n%s", w.steps, r, debug.Stack())
+		}
+	}()
+	w.begin(large)
+	for range w.opts.steps {
+		if w.step(); w.err != nil {
+			break
+		}
+		if w.steps%250 == 0 {
+			w.check()
+		}
+	}
+	w.settle()
+	w.compare()
+	w.end()
+	if tally != nil {
+		tally.add(w)
+	}
+	return w.checksum, w.err
+}
+
+// begin puts guilds, members and clients there.
+func (w *world) begin(large bool) {
+	for _, g := range w.model.guilds {
+		w.putGuild(g)
+		w.runAll()
+		w.putMembers(g, len(w.users)*(1+w.rng.IntN(3))/3)
+	}
+	for range w.opts.clients {
+		w.newClient()
+	}
+}
+
+// check looks at the invariants of every owner.
+func (w *world) check() {
+	for i, l := range w.core.loops {
+		if err := l.check(); err != nil {
+			w.fail("loop %d: %v", i, err)
+		}
+	}
+	for _, s := range w.core.shards {
+		for _, p := range s.guilds {
+			if p.guild == nil {
+				continue
+			}
+			if err := p.guild.Check(); err != nil {
+				w.fail("%v", err)
+			}
+		}
+	}
+	if n := w.core.panics.Load(); n > 0 {
+		w.fail("%d panics", n)
+	}
+}
+
+// runAll lets everyone run until nobody has anything to do but wait for time to pass.
+func (w *world) runAll() {
+	for range 500_000 {
+		busy := false
+		for i := range w.loops {
+			busy = busy || w.loops[i].ready
+			w.runLoop(i)
+		}
+		for i := range w.shards {
+			busy = busy || w.shards[i].ready
+			w.runShard(i)
+		}
+		busy = busy || len(w.jobs)+len(w.keeps)+len(w.gone) > 0
+		w.runJob()
+		w.runKeep()
+		w.runGone()
+		if !busy || w.err != nil {
+			return
+		}
+	}
+	w.fail("the node does not come to rest")
+}
+
+// tickAll lets time pass.
+func (w *world) tickAll(milli int64) {
+	w.now += milli
+	for _, l := range w.core.loops {
+		l.tick()
+	}
+}
+
+// settle ends all trouble and lets every client come back and read everything.
+func (w *world) settle() {
+	w.calm = true
+	w.opts.roomBytes = 1 << 20
+	for _, p := range w.orphans {
+		p.sever()
+	}
+	waits := ""
+	for range 2000 {
+		if w.err != nil {
+			return
+		}
+		w.steps++
+		for _, c := range w.clients {
+			c.actCalmly()
+		}
+		w.runAll()
+		w.tickAll(50)
+		if waits = w.waiting(); waits == "" {
+			return
+		}
+	}
+	w.fail("not everybody got everything: %s", waits)
+}
+
+// actCalmly is what a client does that has no troubles.
+func (c *simClient) actCalmly() {
+	p := c.pipe
+	if p != nil && p.done {
+		c.lose(p)
+		p = nil
+	}
+	if p == nil {
+		c.connect()
+		return
+	}
+	p.room = 1 << 20
+	if p.hello && c.w.now >= c.beatDue && !p.closing {
+		c.beat(p)
+	}
+	p.deliver(len(p.in))
+	p.take(len(p.out))
+}
+
+// waiting names a client that has not got everything, "" when there is none.
+func (w *world) waiting() string {
+	for _, c := range w.clients {
+		p := c.pipe
+		switch {
+		case p == nil || !p.live:
+			return fmt.Sprintf("client %d is not connected", c.index)
+		case p.acks > 0 || len(p.out) > 0 || len(p.in) > 0 || p.closing || p.expects != 0:
+			return fmt.Sprintf("client %d waits for %d answers", c.index, p.acks)
+		}
+		if what := c.record.complete(); what != "" {
+			return fmt.Sprintf("client %d waits for %s", c.index, what)
+		}
+	}
+	return ""
+}
