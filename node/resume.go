@@ -91,9 +91,16 @@ func (l *loop) resumeHere(k *socket, r wire.Resume, id sessionID) {
 		l.refuseResume(k)
 		return
 	}
-	if given, _, _ := l.out.Seqs(s.slot); r.Seq > given {
+	switch given, _, acked := l.out.Seqs(s.slot); {
+	case r.Seq > given:
 		l.core.resumes.wrong.Add(1)
 		l.closeSocket(k, WrongSeq, "That number was never sent.")
+		return
+	case r.Seq < acked:
+		// The session stays as it is: this may be a RESUME of before, by a client that has gone on
+		// since, which was longer on its way between two loops than the one after it.
+		l.core.resumes.late.Add(1)
+		l.refuseSession(k)
 		return
 	}
 	if old := s.socket; old != nil {
