@@ -292,6 +292,10 @@ func TestResumeThatIsTooLate(t *testing.T) {
 		if got := r.core.resumes.late.Load(); got != 1 {
 			t.Errorf("%d resumes came too late, want 1", got)
 		}
+		// Whoever has the session does not hear of it.
+		c.seq++
+		r.publish(100, 2)
+		c.wantNumber(2)
 	})
 	t.Run("the journal has gone round", func(t *testing.T) {
 		r := startRig(t, Config{Journal: 1 << 20})
