@@ -2,6 +2,7 @@
 // speak the Discord Gateway protocol, and delivers a backend's events to those who may see them.
 //
 //	throng [serve] [flags]   run a node
+//	throng load [flags]      put load on a gateway, this or another, and report
 //	throng doctor            check the host for a wanted number of connections
 //	throng version           print the version
 //
@@ -12,6 +13,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
@@ -26,6 +28,7 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"throng/bench/load"
 	"throng/node"
 	"throng/tuning"
 )
@@ -40,6 +43,7 @@ const (
 const summary = `throng holds sessions that speak the Discord Gateway protocol, and delivers events.
 
   throng [serve] [flags]   run a node (the default)
+  throng load [flags]      put load on a gateway and report
   throng doctor [flags]    check this host for a number of connections
   throng version           print the version
 
@@ -60,6 +64,8 @@ func run(args []string, out, errs io.Writer) int {
 	switch command {
 	case "serve":
 		return serve(args, out, errs)
+	case "load":
+		return generate(args, out, errs)
 	case "doctor":
 		return doctor(args, out, errs)
 	case "version":
@@ -69,7 +75,7 @@ func run(args []string, out, errs io.Writer) int {
 	case "help":
 		return serve([]string{"-h"}, out, errs)
 	}
-	fmt.Fprintf(errs, "throng: %q is none of serve, doctor, version\n", command)
+	fmt.Fprintf(errs, "throng: %q is none of serve, load, doctor, version\n", command)
 	return exitUsage
 }
 
@@ -205,9 +211,9 @@ func overlay(f *flag.FlagSet) error {
 	return failed
 }
 
-// help prints the flags by group, in two lines each.
-func help(f *flag.FlagSet, out io.Writer) {
-	fmt.Fprint(out, summary)
+// help prints what a command is, then its flags by group, in two lines each.
+func help(f *flag.FlagSet, out io.Writer, about string, groups []group) {
+	fmt.Fprint(out, about)
 	for _, g := range groups {
 		fmt.Fprintf(out, "\n%s\n", g.title)
 		for _, name := range g.flags {
@@ -221,7 +227,7 @@ func help(f *flag.FlagSet, out io.Writer) {
 
 func shownDefault(entry *flag.Flag) string {
 	switch entry.DefValue {
-	case "", "0", "false":
+	case "", "0", "0s", "false":
 		return ""
 	}
 	return " (default " + entry.DefValue + ")"
@@ -245,7 +251,7 @@ func serve(args []string, out, errs io.Writer) int {
 	var o options
 	flags := flag.NewFlagSet("serve", flag.ContinueOnError)
 	o.bind(flags)
-	code, ok := parse(flags, args, func() { help(flags, out) }, errs)
+	code, ok := parse(flags, args, func() { help(flags, out, summary, groups) }, errs)
 	if !ok {
 		return code
 	}
@@ -309,6 +315,43 @@ func logger(format string, level slog.Level, errs io.Writer) (*slog.Logger, erro
 		return slog.New(slog.NewJSONHandler(errs, options)), nil
 	}
 	return nil, fmt.Errorf("-log-format: %q is neither text nor json", format)
+}
+
+// generate runs the load generator until it is done or told to stop; both end with a report.
+func generate(args []string, out, errs io.Writer) int {
+	var c load.Config
+	flags := flag.NewFlagSet("load", flag.ContinueOnError)
+	c.Bind(flags)
+	file := flags.String("out", "", "`file` for the report; without it standard output")
+	var headings []group
+	for _, g := range load.Groups {
+		headings = append(headings, group{g.Title, g.Flags})
+	}
+	headings[len(headings)-1].flags = append(headings[len(headings)-1].flags, "out")
+	about := func() { help(flags, out, load.Manual, headings) }
+	if code, ok := parse(flags, args, about, errs); !ok {
+		return code
+	}
+	c.Commit = version()
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
+	defer stop()
+	context.AfterFunc(ctx, stop) // A second signal ends the process as if it were not caught.
+	report, err := load.Run(ctx, c, errs)
+	text, failed := json.MarshalIndent(report, "", "  ")
+	switch {
+	case err != nil && len(report.Phases) == 0:
+		return fail(errs, err)
+	case failed != nil:
+		return fail(errs, failed)
+	case *file == "":
+		fmt.Fprintf(out, "%s\n", text)
+	default:
+		failed = os.WriteFile(*file, append(text, '\n'), 0o644)
+	}
+	if err = errors.Join(err, failed); err != nil {
+		return fail(errs, err)
+	}
+	return exitDone
 }
 
 // doctor prints what the host has, what it should have, and the commands that mend it.

@@ -20,7 +20,7 @@ const (
 	TargetDiscord    Target = "discord"    // Any gateway that speaks the Discord protocol.
 	TargetWS         Target = "ws"         // Given text frames are sent, text frames are counted.
 	TargetNATS       Target = "nats"       // nats-server's WebSocket door: CONNECT, SUB, PUB.
-	TargetCentrifuge Target = "centrifuge" // Centrifugo and centrifuge: connect, subscribe, publish.
+	TargetCentrifuge Target = "centrifuge" // Centrifugo: connect, subscribe, publish.
 )
 
 // Config is a run. The zero value of a field is the default that its comment names.
@@ -32,7 +32,7 @@ type Config struct {
 	AllowRemote bool // Without it every address must be loopback.
 
 	Connections          int           // 0: 100.
-	ConnectionsPerSource int           // Per source address from 127.0.0.2 on; 0: 25,000.
+	ConnectionsPerSource int           // From each of 127.0.0.2, 127.0.0.3, …; 0: 25,000.
 	Ramp                 float64       // Connections opened per second; 0: as fast as they open.
 	OpeningMax           int           // Connections between TCP connect and being ready; 0: 1,000.
 	ConnectTimeout       time.Duration // Until all are ready; 0: 60 s and 1 ms per connection.
@@ -42,8 +42,8 @@ type Config struct {
 	Users     int           // 0: as many as connections, divided by Shards.
 	Shards    int           // Connections per user, by the shard option of IDENTIFY; 0: none.
 	Token     string        // Pattern, {i} is the user's index; "": TokenDefault.
-	Intents   wire.Intents  // 0: IntentsBot.
-	Encoding  wire.Encoding //
+	Intents   wire.Intents  // 0: IntentsDefault.
+	Encoding  wire.Encoding // Of the query.
 	Compress  wire.Compression
 	Sample    float64       // Fraction of compressed connections that are read in full; 0: 0.01.
 	Heartbeat time.Duration // 0: what HELLO says.
@@ -51,7 +51,7 @@ type Config struct {
 
 	Provision bool   // Make users, guilds and members through Admin before connecting.
 	Shape     string // one, small:K, zipf:S; "": one.
-	Guilds    int    // 0: 1 for one, as many as give each user PerUser guilds for small, 100 for zipf.
+	Guilds    int    // 0: 1 of one, 100 of zipf, as many of small as PerUser asks for.
 	PerUser   int    // Guilds that a user is in on average, for small and zipf; 0: 1.
 
 	Publishers int           // 0: 1.
@@ -88,6 +88,10 @@ type Config struct {
 	ProgressEvery time.Duration // 0: 1 s.
 }
 
+// IntentsDefault are all that a bot can have but presences: of those every connection that comes
+// sends one to every other, and 9,000 connections would begin with 40 million messages.
+const IntentsDefault = wire.IntentsBot &^ wire.IntentGuildPresences
+
 // TokenDefault is the pattern of the tokens that provisioning registers.
 const TokenDefault = "throng-load.{i}"
 
@@ -117,7 +121,7 @@ func (c Config) withDefaults() Config {
 	orSpan(&c.Duration, 10*time.Second)
 	orSpan(&c.ProgressEvery, time.Second)
 	if c.Intents == 0 {
-		c.Intents = wire.IntentsBot
+		c.Intents = IntentsDefault
 	}
 	if c.Sample == 0 {
 		c.Sample = 0.01
@@ -161,7 +165,8 @@ func (c *Config) validate() error {
 		{"publishers", float64(c.Publishers), 1000}, {"rate", c.Rate, 1e6},
 		{"burst", float64(c.Burst), 1e6}, {"body", float64(c.Body), 1 << 20},
 		{"frozen", c.Frozen, 1}, {"slow", c.Slow, 1}, {"cut", c.Cut, 1}, {"sample", c.Sample, 1},
-		{"ramp", c.Ramp, 1e6}, {"cut-ramp", c.CutRamp, 1e6}, {"opening", float64(c.OpeningMax), 1e6},
+		{"ramp", c.Ramp, 1e6}, {"cut-ramp", c.CutRamp, 1e6},
+		{"opening", float64(c.OpeningMax), 1e6},
 	} {
 		if n.value < 0 || n.value > n.max {
 			return fmt.Errorf("-%s: %v is not from 0 to %v", n.name, n.value, n.max)
