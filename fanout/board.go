@@ -9,10 +9,11 @@ import (
 
 // Board is all relays of one loop.
 //
-// Steps of one guild are done in the order in which the guild made them. A step that publishes
-// looks at no more than a limit of receivers in one go; what is left of it, and the guild's
-// later steps behind it, go on with the next call of Work, so that one huge guild cannot hold a
-// loop's sockets, or its other guilds, for longer than one pass.
+// Steps of one guild are done in the order in which the guild made them, and guilds take turns. To
+// hand out an event is a turn, of no more than a limit of receivers: what is left of a huge
+// guild's event, and that guild's later steps behind it, go on when the others have had theirs. So
+// neither a huge guild nor a flood of events in one can hold up another guild, or the loop's
+// sockets, for longer than one turn.
 type Board struct {
 	// Static after construction.
 	out *store.Outbox
@@ -23,6 +24,7 @@ type Board struct {
 	free       []uint32
 	links      links
 	waiting    []*relay // relays with work left, in turn
+	queued     int      // steps in their queues
 	deliveries uint64
 }
 
@@ -34,32 +36,38 @@ func NewBoard(out *store.Outbox) *Board {
 // Private is what a step wants to say to one session alone. The loop encodes it for that session.
 type Private func(to Handle, d []*wire.Dispatch)
 
-// Handle does one step, or lines it up behind the guild's pass under way. It looks at up to
-// limit receivers and returns at how many it did. done is called for Admit, Refuse, Invite and
-// Expel once they are done, after their dispatches, and for Gone with each session it takes out.
-func (b *Board) Handle(m *Msg, limit int, private Private, done func(*Msg)) (looked int) {
-	if n, ok := b.numbers[m.Guild]; ok && b.relays[n].waiting {
+// Handle does one step, or lines it up: an event for its turn, and anything else behind the events
+// of its guild that have not had theirs. done is called for Admit, Refuse, Invite and Expel once
+// they are done, after their dispatches, and for Gone with each session it takes out.
+func (b *Board) Handle(m *Msg, private Private, done func(*Msg)) {
+	n, ok := b.numbers[m.Guild]
+	switch {
+	case ok && (b.relays[n].waiting || m.Kind == MsgPublish):
 		r := b.relays[n]
 		r.queue = append(r.queue, m)
-		return 0
+		b.queued++
+		b.wait(r)
+	case m.Kind != MsgPublish:
+		b.do(m, private, done)
 	}
-	return b.do(m, limit, private, done)
 }
 
-// Work goes on with passes under way, the guild that waited longest first, until limit receivers
-// are looked at. It reports whether work is left.
-func (b *Board) Work(limit int, private Private, done func(*Msg)) (more bool) {
-	for limit > 0 && len(b.waiting) > 0 {
+// Work lets guilds have their turns until limit receivers are looked at. It returns at how many it
+// looked, a step that is no event counting as one.
+func (b *Board) Work(limit int, private Private, done func(*Msg)) (looked int) {
+	for looked < limit && len(b.waiting) > 0 {
 		r := b.waiting[0]
 		b.waiting = b.waiting[1:]
 		r.waiting = false
-		if r.event != nil {
-			limit -= max(b.goOn(r, limit), 1)
-		}
-		for r.event == nil && len(r.queue) > 0 && limit > 0 {
+		for r.event == nil && len(r.queue) > 0 {
 			m := r.queue[0]
 			r.queue = r.queue[1:]
-			limit -= max(b.do(m, limit, private, done), 1)
+			b.queued--
+			b.do(m, private, done)
+			looked++
+		}
+		if r.event != nil {
+			looked += b.goOn(r, max(limit-looked, 1))
 		}
 		if r.event != nil || len(r.queue) > 0 {
 			b.wait(r)
@@ -71,19 +79,22 @@ func (b *Board) Work(limit int, private Private, done func(*Msg)) (more bool) {
 	if len(b.waiting) == 0 {
 		b.waiting = nil
 	}
-	return len(b.waiting) > 0
+	return looked
 }
 
-// Busy says whether passes are under way.
+// Busy says whether turns are waited for.
 func (b *Board) Busy() bool { return len(b.waiting) > 0 }
 
-func (b *Board) do(m *Msg, limit int, private Private, done func(*Msg)) (looked int) {
+// Queued is how many steps wait.
+func (b *Board) Queued() int { return b.queued }
+
+// do does one step; an event is only begun.
+func (b *Board) do(m *Msg, private Private, done func(*Msg)) {
 	r := b.relay(m)
 	switch m.Kind {
 	case MsgPublish:
 		if r != nil {
 			r.event, r.next = m.Event, 0
-			return b.goOn(r, limit)
 		}
 	case MsgAdmit:
 		b.admit(r, m)
@@ -111,7 +122,6 @@ func (b *Board) do(m *Msg, limit int, private Private, done func(*Msg)) (looked 
 	default:
 		panic(fmt.Sprintf("fanout: unknown step %d", m.Kind))
 	}
-	return 1
 }
 
 // relay finds the step's relay; admitting makes it.

@@ -90,6 +90,8 @@ type settings struct {
 	shardInboxMax     int
 	guildWaitMax      int
 	relayPassMax      int
+	putOffMax         int
+	flushPassMax      int
 	flushBytesMax     int
 	controlBytesMax   int
 	chunksAheadMax    int

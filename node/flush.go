@@ -11,12 +11,13 @@ package node
 // when it has drained. Here a session that cannot be written keeps nothing but its place in the
 // journal, and is looked at again on the tick.
 
-// flush writes to every session that has something new.
-func (l *loop) flush() {
-	l.dirty = append(l.dirty[:0], l.resting...)
-	l.resting = l.resting[:0]
-	l.dirty = l.out.TakeDirty(l.dirty)
-	for _, slot := range l.dirty {
+// flush writes to sessions that have something new, at most to so many, the longest waiting first.
+func (l *loop) flush(sessions int) {
+	for range sessions {
+		slot, ok := l.out.NextDirty()
+		if !ok {
+			return
+		}
 		if s := l.sessions[slot]; s != nil {
 			l.flushSession(s)
 		}
@@ -85,7 +86,8 @@ func (l *loop) writeNow(k *socket) {
 	}
 	k.stuck = 0
 	if s != nil && k.state == socketLive && l.out.Unsent(s.slot) > 0 {
-		l.resting = append(l.resting, s.slot)
+		// One write may hold no more; the rest goes when the others have had theirs.
+		l.out.MarkDirty(s.slot)
 	}
 }
 

@@ -32,8 +32,7 @@ type loop struct {
 	unused   []uint32   // socket indexes
 	blocked  []*socket
 	streams  []*memberStream
-	dirty    []uint32
-	resting  []uint32 // slots with more to send than one write may hold
+	putOff   int // receivers looked at since the last writes
 	work     []loopMessage
 	done     int // messages of work that are handled
 	wheel    wheel
@@ -77,47 +76,65 @@ func newLoop(c *core, index int, ring, again func()) *loop {
 	return l
 }
 
-// pass works through the inbox and the guilds' deliveries up to the budget, then writes to every
-// session that has something new, once. What is left goes on after the sockets have been served.
+// pass takes what the inbox holds, lets guilds have their turns, and writes to sessions that have
+// something new. Each of the three has a budget, and what is left goes on after the sockets have
+// been served: the sockets wait for no more than one turn of a huge guild and one share of writes.
+//
+// While turns are left the writes are put off, up to a bound: a session that is written once with
+// all the events of a burst costs little more than one that is written with the first of them.
 func (l *loop) pass() {
-	handled, looked, empty := 0, 0, false
-	for handled < l.core.limits.loopPassMax && looked < l.core.limits.relayPassMax {
+	empty := l.takeInbox()
+	start := time.Now()
+	looked := l.board.Work(l.core.limits.relayPassMax, l.private, l.stepped)
+	if looked > 0 {
+		l.stats.handled(kindRelay+messageKind(fanout.MsgPublish), start)
+	}
+	l.goOnStreams()
+	l.putOff += looked
+	if !l.board.Busy() || l.putOff >= l.core.limits.putOffMax {
+		l.flush(l.core.limits.flushPassMax)
+		l.putOff = 0
+	}
+	l.stats.publish(l)
+	// NB: the inbox rings again only after it was found empty.
+	if !empty || l.board.Busy() || l.out.HasDirty() {
+		l.again()
+	}
+}
+
+// takeInbox handles a share of the messages. It reports whether it found the inbox empty. While too
+// many steps wait for their guilds' turns it takes nothing: the inbox fills, and shards wait.
+func (l *loop) takeInbox() (empty bool) {
+	for range l.core.limits.loopPassMax {
+		if l.board.Queued() >= l.core.limits.loopInboxMax {
+			return false
+		}
 		if l.done == len(l.work) {
 			l.work = l.inbox.take(l.work)
 			l.done = 0
-			if empty = len(l.work) == 0; empty {
-				break
+			if len(l.work) == 0 {
+				return true
 			}
 		}
 		m := l.work[l.done]
 		l.work[l.done] = nil
 		l.done++
-		handled++
-		looked += l.handle(m, l.core.limits.relayPassMax-looked)
+		l.handle(m)
 	}
-	if l.board.Busy() && looked < l.core.limits.relayPassMax {
-		l.board.Work(l.core.limits.relayPassMax-looked, l.private, l.stepped)
-	}
-	l.goOnStreams()
-	l.flush()
-	l.stats.publish(l)
-	// What rests after a full write has its socket's word that there is room for more. NB: the
-	// inbox rings again only after it was found empty.
-	if !empty || l.board.Busy() || len(l.resting) > 0 {
-		l.again()
-	}
+	return false
 }
 
-// handle does one message and returns how many receivers it looked at.
-func (l *loop) handle(m loopMessage, limit int) (looked int) {
+// handle does one message. An event only gets in line for its guild's turn, which is timed there.
+func (l *loop) handle(m loopMessage) {
+	defer l.recoverMessage(m)
+	s, ok := m.(*relayStep)
+	if ok && s.Kind == fanout.MsgPublish {
+		l.board.Handle(&s.Msg, l.private, l.stepped)
+		return
+	}
 	start := time.Now()
 	defer l.stats.handled(m.kind(), start)
-	defer l.recoverMessage(m)
-	if s, ok := m.(*relayStep); ok {
-		return l.board.Handle(&s.Msg, limit, l.private, l.stepped)
-	}
 	m.do(l)
-	return 0
 }
 
 // relayStep is a step of a guild's relay; one value may be in several loops' inboxes, and is
@@ -125,7 +142,7 @@ func (l *loop) handle(m loopMessage, limit int) (looked int) {
 type relayStep struct{ fanout.Msg }
 
 func (s *relayStep) do(l *loop) {
-	l.board.Handle(&s.Msg, l.core.limits.relayPassMax, l.private, l.stepped)
+	l.board.Handle(&s.Msg, l.private, l.stepped)
 }
 func (s *relayStep) kind() messageKind { return kindRelay + messageKind(s.Kind) }
 
@@ -200,9 +217,9 @@ func (l *loop) tick() {
 	l.out.Sweep()
 	l.retryBlocked()
 	l.goOnStreams()
-	l.flush()
+	l.flush(l.core.limits.flushPassMax)
 	l.stats.publish(l)
-	if len(l.resting) > 0 {
+	if l.out.HasDirty() {
 		l.again()
 	}
 }
@@ -227,12 +244,12 @@ func (l *loop) fire(t timer) (deadline int64) {
 	return 0
 }
 
-// afterTraffic is called by the driver when a socket's bytes have been worked through.
+// afterTraffic is called by the driver when a socket's bytes have been worked through. What they
+// made goes out at once, unless others wait before it.
 func (l *loop) afterTraffic() {
+	const few = 16
+	l.flush(few)
 	if l.out.HasDirty() {
-		l.flush()
-	}
-	if len(l.resting) > 0 {
 		l.again()
 	}
 }

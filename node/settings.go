@@ -46,6 +46,8 @@ func settingsOf(cfg Config) settings {
 		shardInboxMax:     tuning.ShardInboxMax,
 		guildWaitMax:      tuning.GuildWaitMax,
 		relayPassMax:      tuning.RelayPassMax,
+		putOffMax:         tuning.PutOffMax,
+		flushPassMax:      tuning.FlushPassMax,
 		flushBytesMax:     tuning.FlushBytesMax,
 		controlBytesMax:   tuning.ControlBytesMax,
 		chunksAheadMax:    tuning.ChunksAheadMax,

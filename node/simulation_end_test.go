@@ -69,7 +69,7 @@ func (w *world) end() {
 		for what, left := range map[string]int{
 			"sessions": out.Sessions, "chunks": out.Chunks, "relays": l.board.Relays(),
 			"live": int(l.stats.live), "detached": int(l.stats.detached), "streams": len(l.streams),
-			"blocked": len(l.blocked), "resting": len(l.resting),
+			"blocked": len(l.blocked), "queued": l.board.Queued(),
 			"sockets": len(l.sockets) - len(l.unused),
 		} {
 			if left != 0 {

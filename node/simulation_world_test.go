@@ -139,6 +139,7 @@ func (w *world) draw(large bool) settings {
 		connectionsMax: 1 << 20,
 		journalBytes:   4 << 20, pendingMax: 1 << 20, loopInboxMax: 1 << 20, shardInboxMax: 1 << 20,
 		guildWaitMax: 1 << 20, loopPassMax: 1 + r.IntN(40), relayPassMax: 1 + r.IntN(8),
+		putOffMax: 1 + r.IntN(40), flushPassMax: 1 + r.IntN(10),
 		flushBytesMax: 1 << (8 + r.IntN(8)), controlBytesMax: 4096, chunksAheadMax: 1 + r.IntN(3),
 		node: "sim", publicURL: "ws://sim", trace: "sim", traceJSON: `"sim"`,
 	}
@@ -158,7 +159,7 @@ func (w *world) draw(large bool) settings {
 		s.shardInboxMax = 4 + r.IntN(20)
 	}
 	if r.IntN(5) == 0 {
-		s.relayPassMax = 1 << 20
+		s.relayPassMax, s.putOffMax, s.flushPassMax = 1<<20, 1<<20, 1<<20
 	}
 	o.busy = r.IntN(8) == 0
 	if o.stormy = r.IntN(20) == 0; o.stormy {
@@ -168,6 +169,7 @@ func (w *world) draw(large bool) settings {
 	case large:
 		o.users, o.clients, o.guilds, o.steps = 2500, 3000, 2, 6000
 		s.relayPassMax, s.loopPassMax = 100+r.IntN(400), 100
+		s.putOffMax, s.flushPassMax = 100+r.IntN(2000), 100+r.IntN(400)
 		s.journalBytes = 64 << 20
 	case r.IntN(25) == 0:
 		o.users, o.clients, o.steps = 60+r.IntN(100), 100+r.IntN(200), 1500

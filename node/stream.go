@@ -86,7 +86,7 @@ func (l *loop) writeStream(k *socket) {
 	}
 	k.stuck = 0
 	if s != nil && k.state == socketLive && l.out.Unsent(s.slot) > 0 {
-		l.resting = append(l.resting, s.slot)
+		l.out.MarkDirty(s.slot)
 	}
 }
 

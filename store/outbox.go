@@ -27,7 +27,8 @@ type Outbox struct {
 	slots   []pending
 	free    []uint32
 	chunks  chunks
-	dirty   []uint32
+	dirty   []uint32 // from dirtyAt on: marked slots, each once
+	dirtyAt int
 	opened  int
 	swept   [2]uint64
 	pushed  uint64
@@ -102,10 +103,7 @@ func (o *Outbox) Push(slot uint32, p Position) {
 	}
 	s.push(&o.chunks, p)
 	o.pushed++
-	if s.flags&pendingDirty == 0 {
-		s.flags |= pendingDirty
-		o.dirty = append(o.dirty, slot)
-	}
+	o.MarkDirty(slot)
 }
 
 // Lose marks a session lost: something it should have been given could not be.
@@ -113,10 +111,7 @@ func (o *Outbox) Lose(slot uint32) {
 	s := &o.slots[slot]
 	s.clear(&o.chunks)
 	s.flags |= pendingLost
-	if s.flags&pendingDirty == 0 {
-		s.flags |= pendingDirty
-		o.dirty = append(o.dirty, slot)
-	}
+	o.MarkDirty(slot)
 }
 
 // Send gives a frame to one session alone. It reports false when the frame is longer than the
@@ -129,19 +124,39 @@ func (o *Outbox) Send(slot uint32, frame []byte, hole int, kind uint8) bool {
 	return true
 }
 
-// TakeDirty moves the slots that were pushed to since the last call into dst, each once. A slot
-// may have been closed, or closed and opened again, since.
-func (o *Outbox) TakeDirty(dst []uint32) []uint32 {
-	for _, slot := range o.dirty {
-		o.slots[slot].flags &^= pendingDirty
+// NextDirty takes the slot that was marked first and not taken since. It may have been closed, or
+// closed and opened again, since.
+func (o *Outbox) NextDirty() (slot uint32, ok bool) {
+	if o.dirtyAt == len(o.dirty) {
+		return 0, false
 	}
-	dst = append(dst, o.dirty...)
-	o.dirty = o.dirty[:0]
-	return dst
+	slot = o.dirty[o.dirtyAt]
+	o.slots[slot].flags &^= pendingDirty
+	o.dirtyAt++
+	switch {
+	case o.dirtyAt == len(o.dirty):
+		o.dirty, o.dirtyAt = o.dirty[:0], 0
+	case o.dirtyAt > len(o.dirty)/2 && o.dirtyAt >= dirtyTakenMin:
+		o.dirty = o.dirty[:copy(o.dirty, o.dirty[o.dirtyAt:])]
+		o.dirtyAt = 0
+	}
+	return slot, true
 }
 
-// HasDirty says whether TakeDirty would give any slot.
-func (o *Outbox) HasDirty() bool { return len(o.dirty) > 0 }
+// dirtyTakenMin is how many taken slots may stand in the list before the rest moves up.
+const dirtyTakenMin = 1024
+
+// MarkDirty puts a slot in line for NextDirty, unless it is there already. What gives a session a
+// frame does so by itself.
+func (o *Outbox) MarkDirty(slot uint32) {
+	if s := &o.slots[slot]; s.flags&pendingDirty == 0 {
+		s.flags |= pendingDirty
+		o.dirty = append(o.dirty, slot)
+	}
+}
+
+// HasDirty says whether NextDirty would give a slot.
+func (o *Outbox) HasDirty() bool { return o.dirtyAt < len(o.dirty) }
 
 // Collect appends to dst what the session has not been sent, numbers filled in, until dst holds
 // limitBytes or more, or limitBytes is reached within a frame: only whole writes count, see
@@ -245,9 +260,8 @@ func (o *Outbox) Rewind(slot uint32, seq uint32) bool {
 		s.flags |= pendingLost
 		return false
 	}
-	if s.sent != s.seq && s.flags&pendingDirty == 0 {
-		s.flags |= pendingDirty
-		o.dirty = append(o.dirty, slot)
+	if s.sent != s.seq {
+		o.MarkDirty(slot)
 	}
 	return true
 }

@@ -223,14 +223,12 @@ func TestDeliveryDoesNotAllocate(t *testing.T) {
 	}
 	frame := bytes.Repeat([]byte("x"), 300)
 	buf := make([]byte, 0, 4096)
-	dirty := make([]uint32, 0, 128)
 	deliver := func() {
 		p := o.Share(frame, 0, 0)
 		for _, slot := range slots {
 			o.Push(slot, p)
 		}
-		dirty = o.TakeDirty(dirty[:0])
-		for _, slot := range dirty {
+		for slot, ok := o.NextDirty(); ok; slot, ok = o.NextDirty() {
 			b, _ := o.Collect(slot, buf[:0], cap(buf))
 			o.Advance(slot, len(b))
 			seq, _, _ := o.Seqs(slot)
@@ -264,9 +262,8 @@ func BenchmarkOutboxDelivery(b *testing.B) {
 			seq, _, _ := o.Seqs(slot)
 			o.Ack(slot, seq)
 		}
-		o.dirty = o.dirty[:0]
-		for i := range o.slots {
-			o.slots[i].flags &^= pendingDirty
+		for o.HasDirty() {
+			o.NextDirty()
 		}
 	}
 	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/receivers, "ns/delivery")

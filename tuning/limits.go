@@ -157,6 +157,13 @@ const (
 	// 100 ns each that is 1.5 ms. The original splits its relays at the same 15,000 sessions.
 	RelayPassMax = 15_000
 
+	// PutOffMax receivers may be looked at before a loop writes, while more events wait: eight turns
+	// of a huge guild are some 8 ms, and let a burst leave in a sixth of the writes.
+	PutOffMax = 8 * RelayPassMax
+
+	// FlushPassMax writes are made before a loop serves its sockets again: at 8 µs each 33 ms.
+	FlushPassMax = 4096
+
 	// FlushBytesMax is the largest single write to a socket. The socket's library keeps what the
 	// kernel does not take, so this is also what it may hold for a reader that stopped.
 	FlushBytesMax = 64 << 10

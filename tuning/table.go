@@ -96,6 +96,8 @@ func queues() []Limit {
 		count("ControlBytesMax", ControlBytesMax, "bytes", "of answers to a blocked socket"),
 		count("ChunksAheadMax", ChunksAheadMax, "chunks", "of members made before they are sent"),
 		count("RelayPassMax", RelayPassMax, "receivers", "before a loop serves its sockets"),
+		count("PutOffMax", PutOffMax, "receivers", "before a loop writes, while events wait"),
+		count("FlushPassMax", FlushPassMax, "writes", "before a loop serves its sockets"),
 		count("FlushBytesMax", FlushBytesMax, "bytes", "largest single write"),
 		count("PayloadCompressBytesMin", PayloadCompressBytesMin, "bytes",
 			"of a dispatch, for who asked in IDENTIFY"),
