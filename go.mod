@@ -3,36 +3,39 @@ module throng
 go 1.26.0
 
 require (
-	github.com/HdrHistogram/hdrhistogram-go v1.2.0 // indirect
+	github.com/HdrHistogram/hdrhistogram-go v1.2.0 // Latencies of the load generator.
+	github.com/bwmarrin/discordgo v0.29.0 // Tests only: a real client.
+	github.com/coder/websocket v1.8.15 // Tests only: a WebSocket implementation that is not ours.
+	github.com/disgoorg/disgo v0.19.6 // Tests only: a real client.
+	github.com/disgoorg/snowflake/v2 v2.0.3 // Tests only: ids in disgo's API.
+	github.com/golang-jwt/jwt/v5 v5.3.0 // Tokens of -auth jwt.
+	github.com/klauspost/compress v1.20.3 // Deflate and zstd; blocks that can be shared.
+	github.com/panjf2000/gnet/v2 v2.10.0 // Carries the sockets: 400 bytes a connection, no goroutine.
+	github.com/prometheus/client_golang v1.23.2 // /metrics.
+	github.com/puzpuzpuz/xsync/v3 v3.5.1 // Tables that any goroutine reads without a lock.
+	github.com/valyala/bytebufferpool v1.0.0 // Buffers of the HTTP doors' answers.
+	go.etcd.io/bbolt v1.4.3 // The embedded store.
+	golang.org/x/sys v0.48.0 // Socket options, writes past gnet's buffer, epoll of the load generator.
+)
+
+require (
 	github.com/beorn7/perks v1.0.1 // indirect
-	github.com/bwmarrin/discordgo v0.29.0 // indirect
 	github.com/cespare/xxhash/v2 v2.3.0 // indirect
-	github.com/coder/websocket v1.8.15 // indirect
-	github.com/disgoorg/disgo v0.19.6 // indirect
 	github.com/disgoorg/godave v0.1.0 // indirect
 	github.com/disgoorg/json/v2 v2.0.0 // indirect
 	github.com/disgoorg/omit v1.0.0 // indirect
-	github.com/disgoorg/snowflake/v2 v2.0.3 // indirect
-	github.com/golang-jwt/jwt/v5 v5.3.0 // indirect
 	github.com/gorilla/websocket v1.5.3 // indirect
-	github.com/klauspost/compress v1.20.3 // indirect
 	github.com/munnerz/goautoneg v0.0.0-20191010083416-a7dc8b61c822 // indirect
 	github.com/panjf2000/ants/v2 v2.12.1 // indirect
-	github.com/panjf2000/gnet/v2 v2.10.0 // indirect
-	github.com/prometheus/client_golang v1.23.2 // indirect
 	github.com/prometheus/client_model v0.6.2 // indirect
 	github.com/prometheus/common v0.66.1 // indirect
 	github.com/prometheus/procfs v0.16.1 // indirect
-	github.com/puzpuzpuz/xsync/v3 v3.5.1 // indirect
 	github.com/sasha-s/go-csync v0.0.0-20240107134140-fcbab37b09ad // indirect
-	github.com/valyala/bytebufferpool v1.0.0 // indirect
-	go.etcd.io/bbolt v1.4.3 // indirect
 	go.uber.org/multierr v1.11.0 // indirect
 	go.uber.org/zap v1.28.0 // indirect
 	go.yaml.in/yaml/v2 v2.4.2 // indirect
 	golang.org/x/crypto v0.48.0 // indirect
 	golang.org/x/sync v0.13.0 // indirect
-	golang.org/x/sys v0.48.0 // indirect
 	google.golang.org/protobuf v1.36.8 // indirect
 	gopkg.in/natefinch/lumberjack.v2 v2.2.1 // indirect
 )

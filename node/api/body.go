@@ -9,6 +9,8 @@ import (
 	"slices"
 	"unicode/utf8"
 
+	"github.com/valyala/bytebufferpool"
+
 	"throng/wire"
 )
 
@@ -71,11 +73,13 @@ func (d *door) readObject(w http.ResponseWriter, r *http.Request, bytesMax int64
 
 // writeJSON answers with a value. It cannot fail for the types that the doors answer with.
 func writeJSON(w http.ResponseWriter, status int, v any) error {
-	b, err := json.Marshal(v)
-	if err != nil {
+	// A list of rejected lines, or of sessions, may be long, and is gone once it is written.
+	b := bytebufferpool.Get()
+	defer bytebufferpool.Put(b)
+	if err := json.NewEncoder(b).Encode(v); err != nil {
 		return err
 	}
-	writeRaw(w, status, b)
+	writeRaw(w, status, bytes.TrimSuffix(b.B, []byte("\n")))
 	return nil
 }
 
