@@ -43,6 +43,7 @@ type Config struct {
 	Shards    int           // Connections per user, by the shard option of IDENTIFY; 0: none.
 	Token     string        // Pattern, {i} is the user's index; "": TokenDefault.
 	Intents   wire.Intents  // 0: IntentsDefault.
+	Status    string        // Presence in IDENTIFY; "": none. Of invisible ones nobody hears.
 	Encoding  wire.Encoding // Of the query.
 	Compress  wire.Compression
 	Sample    float64       // Fraction of compressed connections that are read in full; 0: 0.01.

@@ -80,6 +80,10 @@ func (d *discord) login(l *loop, c *conn) {
 		}
 		b = append(b, `,"large_threshold":50,"properties":{"os":"linux",`+
 			`"browser":"throng load","device":"throng load"}`...)
+		if d.config.Status != "" {
+			b = append(b, `,"presence":{"since":null,"activities":[],"afk":false,"status":`...)
+			b = append(wire.AppendString(b, d.config.Status), '}')
+		}
 		c.seq = 0
 	}
 	l.text = append(b, '}', '}')
