@@ -96,7 +96,7 @@ func (l *loop) open(c *conn) {
 	}
 }
 
-// source is the loopback address that a connection comes from: one address has some 28,000 ports.
+// source is the loopback address that a connection comes from.
 func (r *run) source(id int, target netip.AddrPort) netip.AddrPort {
 	if !target.Addr().IsLoopback() {
 		return netip.AddrPort{}

@@ -83,7 +83,7 @@ func (c *Config) bindConnections(f *flag.FlagSet) {
 		"permit addresses that are not this host's; only load what is yours")
 	f.IntVar(&c.Connections, "connections", c.Connections, "how many; 0: 100")
 	f.IntVar(&c.ConnectionsPerSource, "per-source", c.ConnectionsPerSource,
-		"connections from each of 127.0.0.2, 127.0.0.3, …; 0: 25000")
+		"connections from each of 127.0.0.2, 127.0.0.3, …; 0: 4000")
 	f.Float64Var(&c.Ramp, "ramp", c.Ramp, "connections opened per second; 0: no limit")
 	f.IntVar(&c.OpeningMax, "opening", c.OpeningMax,
 		"connections that may be between TCP and ready at a time; 0: 1000")

@@ -25,6 +25,9 @@ func (r *run) show(ctx context.Context) {
 	last := r.start
 	closes := uint64(0)
 	for sleepUntil(ctx, last.Add(r.config.ProgressEvery)) {
+		if r.stopping.Load() {
+			return
+		}
 		now := time.Now()
 		g := r.glance()
 		if g.phase != before.phase {
