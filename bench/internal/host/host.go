@@ -104,7 +104,8 @@ func KernelMemory() (int64, error) {
 // CPU is the processor time that a process has used since it began, all its threads, in user and
 // kernel mode.
 func CPU(pid int) (time.Duration, error) {
-	// clock_getcpuclockid(3): the complement of the id above three bits; 2 is the scheduler's clock.
+	// As clock_getcpuclockid(3) does: the complement of the id above three bits; 2 is the
+	// scheduler's clock.
 	const schedulerClock = 2
 	var spec unix.Timespec
 	if err := unix.ClockGettime(int32(^pid<<3|schedulerClock), &spec); err != nil {

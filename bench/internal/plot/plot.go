@@ -66,8 +66,9 @@ func (b Bars) SVG() []byte {
 			}
 			x := left + slot*0.1 + bar*float64(s)
 			at := y.place(row[g])
-			fmt.Fprintf(&c.out, `<rect x="%.1f" y="%.1f" width="%.1f" height="%.1f" fill="%s"/>`+"\n",
-				x, at, bar*0.92, float64(height-marginBottom)-at, colours[s%len(colours)])
+			fmt.Fprintf(&c.out, `<rect x="%.1f" y="%.1f" width="%.1f" height="%.1f" `+
+				`fill="%s"/>`+"\n", x, at, bar*0.92, height-marginBottom-at,
+				colours[s%len(colours)])
 			if bar > 22 {
 				c.small(x+bar*0.46, at-4, short(row[g]))
 			}

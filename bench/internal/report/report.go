@@ -119,7 +119,7 @@ func Median(values []float64) float64 {
 
 // Table adds a table.
 func (r *Result) Table(title string, columns []string, rows [][]string) {
-	r.Tables = append(r.Tables, Table{title, columns, rows})
+	r.Tables = append(r.Tables, Table{title, slices.Clone(columns), rows})
 }
 
 // Plot adds a picture; name tells those of one bench apart.

@@ -30,14 +30,13 @@ func ChannelID(guild, channel int) wire.Snowflake {
 	return wire.Snowflake(channelBase + guild*channelsPerGuildMax + channel)
 }
 
-// TokenPattern is the tokens of users, in package load's notation; Token is one of them.
-const TokenPattern = "bench.{i}"
-
-// Token is the token of a user.
-func Token(user int) string { return "bench." + strconv.Itoa(user) }
+// Tokens is the pattern of the tokens of a group of users, in package load's notation: {i} counts
+// from 0 in each group.
+func Tokens(group string) string { return "bench-" + group + ".{i}" }
 
 // ask makes a request at the admin door and gives back the answer's body.
-func (t *Throng) ask(ctx context.Context, method, path, kind string, body io.Reader) ([]byte, error) {
+func (t *Throng) ask(ctx context.Context, method, path, kind string, body io.Reader) (
+	[]byte, error) {
 	request, err := http.NewRequestWithContext(ctx, method, "http://"+t.Admin+path, body)
 	if err != nil {
 		return nil, err
@@ -85,12 +84,14 @@ func (t *Throng) lines(ctx context.Context, path string, make func(w *bufio.Writ
 	return nil
 }
 
-// PutUsers makes users number from to to, each with its token.
-func (t *Throng) PutUsers(ctx context.Context, from, to int) error {
+// PutUsers makes users number from to to, with the tokens of a group.
+func (t *Throng) PutUsers(ctx context.Context, group string, from, to int) error {
+	pattern := Tokens(group)
 	return t.lines(ctx, "/v1/users", func(w *bufio.Writer) {
 		for i := from; i < to; i++ {
+			token := strings.ReplaceAll(pattern, "{i}", strconv.Itoa(i-from))
 			fmt.Fprintf(w, `{"id":"%d","username":"user%d","token":"%s"}`+"\n", UserID(i), i,
-				Token(i))
+				token)
 		}
 	})
 }

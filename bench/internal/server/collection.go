@@ -8,7 +8,9 @@ import (
 
 // Collection is one run of Go's garbage collector, from the line that GODEBUG=gctrace=1 writes:
 //
-//	gc 7 @12.5s 1%: 0.02+31+0.01 ms clock, 0.04+0.5/30/60+0.02 ms cpu, 70->72->35 MB, 70 MB goal, 0 MB stacks, 0 MB globals, 2 P (forced)
+//	gc 7 @12.5s 1%: 0.02+31+0.01 ms clock, 0.04+0.5/30/60+0.02 ms cpu, 70->72->35 MB, … (forced)
+//
+// The first and the last of each three are stops of the world, the middle is concurrent.
 type Collection struct {
 	At      time.Duration // Since the process began.
 	Pause   time.Duration // The longer of its two stops of the world.

@@ -170,7 +170,8 @@ func BuildRawlimit(ctx context.Context, root, output string) error {
 }
 
 // RunRawlimit runs it.
-func RunRawlimit(ctx context.Context, program string, sockets, bytes, rounds int) (r Raw, err error) {
+func RunRawlimit(ctx context.Context, program string, sockets, bytes, rounds int) (
+	r Raw, err error) {
 	cmd := exec.CommandContext(ctx, program, strconv.Itoa(sockets), strconv.Itoa(bytes),
 		strconv.Itoa(rounds))
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}

@@ -1,0 +1,201 @@
+// Command storms measures how fast everybody comes back after a cut, and how fast everybody
+// arrives on a fresh node.
+//
+//	go run ./bench/storms
+//
+// 9,000 sessions are cut at once, miss events, and resume; every client checks its sequence
+// numbers. Then 18,000 clients identify into one guild of 100 channels as fast as they can. It
+// needs 20,000 descriptors, writes bench/results/storms.json, and ends by itself after some four
+// minutes.
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"time"
+
+	"throng/bench/internal/crowd"
+	"throng/bench/internal/plot"
+	"throng/bench/internal/report"
+	"throng/bench/internal/server"
+	"throng/bench/internal/trial"
+	"throng/bench/load"
+)
+
+const (
+	frameBytes = 300
+	// missed are the events that are published while everybody is away.
+	missed        = 20
+	channels      = 100
+	returnTimeout = 2 * time.Minute
+)
+
+type bench struct {
+	*trial.Trial
+	cut, fresh int
+}
+
+func main() {
+	cut := flag.Int("cut", 9000, "sessions that are cut and resume")
+	fresh := flag.Int("fresh", 18_000, "clients that identify")
+	trial.Main("storms", "How fast does everybody come back?", trial.Options{},
+		func(ctx context.Context, t *trial.Trial) error {
+			b := &bench{t, *cut, *fresh}
+			err := b.EachRun(ctx, func(int) error {
+				if err := b.resumes(ctx); err != nil {
+					return fmt.Errorf("resumes: %w", err)
+				}
+				if err := b.identifies(ctx); err != nil {
+					return fmt.Errorf("identifies: %w", err)
+				}
+				return nil
+			})
+			if err == nil {
+				b.conclude()
+			}
+			return err
+		})
+}
+
+// storm starts a node with a guild and the users of a group.
+func (b *bench) storm(ctx context.Context, group crowd.Group) (*server.Throng, error) {
+	node, err := b.Throng(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if err = node.PutGuild(ctx, 0, channels); err == nil {
+		err = group.Provision(ctx, node, 0)
+	}
+	if err != nil {
+		_ = node.Stop()
+	}
+	return node, err
+}
+
+// resumes cuts everybody at once.
+func (b *bench) resumes(ctx context.Context) error {
+	group := crowd.Group{Name: "all", Connections: b.cut}
+	node, err := b.storm(ctx, group)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = node.Stop() }()
+	var c crowd.Crowd
+	defer c.Stop()
+	if err := c.Join(ctx, node, group); err != nil {
+		return err
+	}
+	publish := func(events int) error {
+		return node.Publish(ctx, 0, crowd.Events(0, frameBytes, events))
+	}
+	few := func() error {
+		_, err := c.Deliver(ctx, uint64(b.cut*2), func() error { return publish(2) })
+		return err
+	}
+	if err := few(); err != nil {
+		return err
+	}
+	c.Take()
+	cpu, err := node.CPU()
+	if err != nil {
+		return err
+	}
+	want := c.Received() + uint64(b.cut*missed)
+	began := time.Now()
+	c.Cut()
+	if err := publish(missed); err != nil {
+		return err
+	}
+	c.Return()
+	err = trial.Until(ctx, returnTimeout, "everybody's return", func() (bool, error) {
+		return c.Live() == b.cut && c.Received() >= want, node.Alive()
+	})
+	took := time.Since(began)
+	storm := c.Take()
+	if err != nil {
+		return fmt.Errorf("%w; %d are back, %d of %d events are missing, resumes %v, ends %v", err,
+			c.Live(), want-min(want, c.Received()), b.cut*missed, storm.Resumes, storm.Closes)
+	}
+	after, err := node.CPU()
+	if err != nil {
+		return err
+	}
+	b.Samples.Add("resume s", took.Seconds())
+	b.Samples.Add("resume p50 ms", storm.Back.P50)
+	b.Samples.Add("resume p99 ms", storm.Back.P99)
+	b.Samples.Add("resume µs/session", (after-cpu).Seconds()*1e6/float64(b.cut))
+	b.Samples.Add("resume refused", float64(b.cut)-float64(storm.Resumes["resumed"]))
+	// What comes after the storm shows whether anything is missing or came twice before it.
+	if err := few(); err != nil {
+		return err
+	}
+	calm := c.Take()
+	b.Samples.Add("resume gaps", float64(storm.SequenceGaps+calm.SequenceGaps))
+	b.Samples.Add("resume duplicates", float64(storm.Duplicates+calm.Duplicates))
+	b.Note("%d resumed in %.2f s, %d gaps", b.cut, took.Seconds(), storm.SequenceGaps)
+	return node.Check(ctx)
+}
+
+// identifies lets everybody arrive at once.
+func (b *bench) identifies(ctx context.Context) error {
+	group := crowd.Group{Name: "all", Connections: b.fresh,
+		Clients: load.Config{OpeningMax: b.fresh}}
+	node, err := b.storm(ctx, group)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = node.Stop() }()
+	cpu, err := node.CPU()
+	if err != nil {
+		return err
+	}
+	var c crowd.Crowd
+	defer c.Stop()
+	began := time.Now()
+	if err := c.Join(ctx, node, group); err != nil {
+		return err
+	}
+	took := time.Since(began)
+	after, err := node.CPU()
+	if err != nil {
+		return err
+	}
+	seen := c.Take()
+	b.Samples.Add("identify s", took.Seconds())
+	b.Samples.Add("identify p50 ms", seen.Available.P50)
+	b.Samples.Add("identify p99 ms", seen.Available.P99)
+	b.Samples.Add("identify µs/session", (after-cpu).Seconds()*1e6/float64(b.fresh))
+	b.Samples.Add("identify B/session", float64(seen.Bytes)/float64(b.fresh))
+	b.Note("%d identified in %.2f s", b.fresh, took.Seconds())
+	return node.Check(ctx)
+}
+
+// conclude says what was found.
+func (b *bench) conclude() {
+	r, s := b.Result, b.Samples
+	row := func(what string, count int, name string) []string {
+		return []string{what, report.Number(float64(count)), report.Number(s.Median(name + " s")),
+			report.Number(float64(count) / s.Median(name+" s")),
+			report.Number(s.Median(name + " p50 ms")), report.Number(s.Median(name + " p99 ms")),
+			report.Number(s.Median(name + " µs/session"))}
+	}
+	r.Table("", []string{"storm", "sessions", "until the last, s", "sessions/s", "one: p50, ms",
+		"p99, ms", "CPU, µs per session"}, [][]string{
+		row("cut and resumed", b.cut, "resume"), row("identified", b.fresh, "identify")})
+	r.Plot("", "seconds until the last is back or has arrived", plot.Bars{
+		Title: "Until the last one", Unit: "s", Series: []string{"each run"},
+		Groups: []string{"resumed", "identified"},
+		Values: [][]float64{{s.Median("resume s"), s.Median("identify s")}}}.SVG())
+	lost := report.Median(s["resume gaps"]) + report.Median(s["resume refused"]) +
+		report.Median(s["resume duplicates"])
+	r.Say("All %s came back %s s after the cut, with the %d events that they had missed; %.0f "+
+		"resumes were refused, and %.0f numbers were missing or came twice.",
+		report.Number(float64(b.cut)), report.Number(s.Median("resume s")), missed,
+		s.Median("resume refused"), s.Median("resume gaps")+s.Median("resume duplicates"))
+	r.Say("A fresh client reads %s bytes until it has its guild, nearly all of them the "+
+		"GUILD_CREATE of %d channels, which is encoded once and copied.",
+		report.Number(s.Median("identify B/session")), channels)
+	r.Reach(report.Figure{What: "lost or refused in a storm of 9,000 resumes", Measured: lost,
+		Unit: "", Limit: 0})
+}
