@@ -2,6 +2,7 @@ package node
 
 import (
 	"bufio"
+	"io"
 	"net"
 	"sync"
 	"testing"
@@ -59,7 +60,7 @@ func TestConformanceOfTheNode(t *testing.T) {
 	all.Wait()
 }
 
-// oneByOne is a connection of which no more is read than is asked for.
-type oneByOne struct{ net.Conn }
+// oneByOne is a stream of which no more is read than is asked for.
+type oneByOne struct{ io.Reader }
 
-func (c oneByOne) Read(b []byte) (int, error) { return c.Conn.Read(b[:min(len(b), 1)]) }
+func (r oneByOne) Read(b []byte) (int, error) { return r.Reader.Read(b[:min(len(b), 1)]) }

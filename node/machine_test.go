@@ -150,11 +150,8 @@ func TestHeartbeats(t *testing.T) {
 	}
 }
 
-// short has the deadlines of silence pass at the next ticks.
-func short(c *core) { c.limits.deadMilli = 50 }
-
 func TestSilenceEndsTheConnectionNotTheSession(t *testing.T) {
-	r := startRig(t, Config{}, short)
+	r := startRig(t, Config{}, func(c *core) { c.limits.deadMilli = 500 })
 	r.user(1, true)
 	r.guild(100, 1)
 	c := r.login(1)
@@ -169,26 +166,6 @@ func TestSilenceEndsTheConnectionNotTheSession(t *testing.T) {
 	next.wantEvent("RESUMED")
 	if h := next.wantClose(wire.CloseUnknown); !strings.Contains(h.reason, "eartbeat") {
 		t.Errorf("the reason is %q", h.reason)
-	}
-}
-
-func TestBeatsKeepTheConnection(t *testing.T) {
-	r := startRig(t, Config{}, func(c *core) { c.limits.deadMilli = 400 })
-	r.user(1, true)
-	c := r.login(1)
-	// Six times the wheel's step is far beyond the deadline.
-	var from int64
-	r.onLoop(c.home(), func(l *loop) { from = l.time })
-	for now := from; now < from+1500; {
-		c.send(1, "null")
-		c.wantOp(wire.OpHeartbeatAck)
-		r.eachSocket(func(l *loop, k *socket) {
-			k.commands = 0
-			now = l.time
-		})
-	}
-	if got := r.closes(HeartbeatMissed); got != 0 {
-		t.Errorf("%d heartbeats were missed", got)
 	}
 }
 

@@ -35,7 +35,7 @@ type rig struct {
 }
 
 // patience is how long a test waits for what must come. No good run waits that long.
-const patience = 20 * time.Second
+const patience = 30 * time.Second
 
 // startRig runs a node. What a test leaves out of cfg is chosen for tests: two loops, in memory, a
 // drain without pauses. tweaks see the core before the node runs, and may change its limits.
