@@ -100,6 +100,7 @@ func (e *engine) run(cfg Config, stop <-chan struct{}) error {
 	return gnet.Run(e, "tcp://"+e.address,
 		gnet.WithNumEventLoop(len(e.drivers)),
 		gnet.WithReusePort(true),
+		gnet.WithReuseAddr(true), // or a restart waits a minute for the connections of before
 		gnet.WithReadBufferCap(int(cfg.ReadBuffer)),
 		gnet.WithWriteBufferCap(int(cfg.WriteBuffer)),
 		gnet.WithSocketSendBuffer(int(cfg.SocketSendBuffer)),
