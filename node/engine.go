@@ -5,14 +5,12 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
-	"os"
 	"runtime/debug"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/panjf2000/gnet/v2"
-	"golang.org/x/sys/unix"
 
 	"throng/tuning"
 	"throng/wire"
@@ -35,6 +33,7 @@ type engine struct {
 	drivers []*driver
 
 	booted chan gnet.Engine
+	moves  chan move
 
 	// Guarded by mu.
 	mu    sync.Mutex
@@ -64,7 +63,7 @@ type driver struct {
 func newEngine(c *core, address string) *engine {
 	e := &engine{
 		core: c, address: address, booted: make(chan gnet.Engine, 1),
-		bound: map[gnet.EventLoop]*driver{},
+		moves: make(chan move, movesMax), bound: map[gnet.EventLoop]*driver{},
 		refusal: wire.AppendHandshakeRefusal(nil, &wire.HandshakeError{Status: 503,
 			Reason: "The node holds as many connections as it may."}),
 	}
@@ -85,6 +84,9 @@ func (e *engine) run(cfg Config, stop <-chan struct{}) error {
 	defer close(ended)
 	for _, d := range e.drivers {
 		go d.keepGoing(ended)
+	}
+	for range movers {
+		go e.move(ended)
 	}
 	go e.tick(ended)
 	go func() {
@@ -136,8 +138,9 @@ func (e *engine) driver(l gnet.EventLoop) *driver {
 func (e *engine) OnOpen(c gnet.Conn) (out []byte, action gnet.Action) {
 	d := e.driver(c.EventLoop())
 	moved, _ := c.Context().(*movedSocket)
-	// One that is moving was let in before, and is counted on both loops for a moment.
-	if n := e.core.connections.Add(1); n > e.core.limits.connectionsMax && moved == nil {
+	if moved != nil {
+		moved.arrived = true // It was let in, and has been counted since.
+	} else if e.core.connections.Add(1) > e.core.limits.connectionsMax {
 		e.core.closes[NodeFull].Add(1)
 		return e.refusal, gnet.Close
 	}
@@ -322,16 +325,7 @@ func (x *connection) Write(b []byte) (n int, err error) {
 	if x.closing || x.moved {
 		return 0, net.ErrClosed
 	}
-	for {
-		n, err = unix.Write(x.conn.Fd(), b)
-		switch err {
-		case unix.EINTR:
-			continue
-		case unix.EAGAIN:
-			return 0, nil
-		}
-		return max(n, 0), err
-	}
+	return send(x.conn.Fd(), b)
 }
 
 // Close ends the connection: within one of its own callbacks by the callback's result, since gnet
@@ -352,44 +346,6 @@ func (x *connection) Remote() string {
 		return a.String()
 	}
 	return ""
-}
-
-// Move duplicates the descriptor and enrols the duplicate on the other loop; gnet then closes the
-// original. The duplicate is made here, while the descriptor is certainly ours, and enrolled on a
-// worker, since that waits for the other loop.
-func (x *connection) Move(to *loop, m *movedSocket) {
-	fd, err := x.conn.Dup()
-	x.moved = true
-	if err != nil {
-		x.driver.engine.core.log.Warn("resume: the descriptor cannot be duplicated", "error", err)
-		return
-	}
-	e := x.driver.engine
-	enrol := func() {
-		if err := e.enrol(fd, e.drivers[to.index], m); err != nil {
-			e.core.log.Warn("resume: the connection cannot change its loop", "error", err)
-		}
-	}
-	if !e.core.submit(enrol) {
-		_ = unix.Close(fd)
-	}
-}
-
-func (e *engine) enrol(fd int, d *driver, m *movedSocket) error {
-	f := os.NewFile(uintptr(fd), "moved")
-	conn, err := net.FileConn(f)
-	_ = f.Close()
-	if err != nil {
-		return err
-	}
-	l := d.events.Load()
-	if l == nil {
-		// No connection has ever been there, so no session either: whatever loop takes it says so.
-		_ = conn.Close()
-		return fmt.Errorf("loop %d has no sockets yet", d.loop.index)
-	}
-	_, err = (*l).Enroll(gnet.NewContext(context.Background(), m), conn)
-	return err
 }
 
 // gnetLog passes on what gnet has to say that an operator may want to hear.
