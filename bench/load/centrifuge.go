@@ -38,7 +38,7 @@ func (f *centrifuge) opened(l *loop, c *conn) {
 // connect is the first command. A token pattern is only used when one was given.
 func (f *centrifuge) connect(id int) []byte {
 	b := []byte(`{"id":1,"connect":{`)
-	if f.config.Token != TokenDefault {
+	if f.config.Token != "" {
 		b = append(b, `"token":`...)
 		b = wire.AppendString(b, fillToken(f.config.Token, id))
 	}

@@ -41,7 +41,7 @@ type Config struct {
 
 	Users     int           // 0: as many as connections, divided by Shards.
 	Shards    int           // Connections per user, by the shard option of IDENTIFY; 0: none.
-	Token     string        // Pattern, {i} is the user's index; "": TokenDefault.
+	Token     string        // Pattern, {i} is the user; "": TokenDefault.
 	Intents   wire.Intents  // 0: IntentsDefault.
 	Status    string        // Presence in IDENTIFY; "": none. Of invisible ones nobody hears.
 	Encoding  wire.Encoding // Of the query.
@@ -93,8 +93,9 @@ type Config struct {
 // sends one to every other, and 9,000 connections would begin with 40 million messages.
 const IntentsDefault = wire.IntentsBot &^ wire.IntentGuildPresences
 
-// TokenDefault is the pattern of the tokens that provisioning registers.
-const TokenDefault = "throng-load.{i}"
+// TokenDefault is the pattern of the tokens that provisioning registers; {s} is a number of the
+// shape.
+const TokenDefault = "throng-load.{s}.{i}"
 
 // connectionsPerSource is well below the 28,000 ports that an address has. The kernel looks for a
 // free port by trying one after the other, the even ones first, and past half of those a connect
@@ -104,12 +105,14 @@ const connectionsPerSource = 4000
 // withDefaults fills in what was left out.
 func (c Config) withDefaults() Config {
 	orString(&c.Shape, shapeOne)
-	orString(&c.Token, TokenDefault)
 	orString(&c.Mix, "MESSAGE_CREATE")
 	orString(&c.Weight, weightUniform)
 	orString(&c.Room, "room-{g}")
 	if c.Target == "" {
 		c.Target = TargetDiscord
+	}
+	if c.Target == TargetDiscord {
+		orString(&c.Token, TokenDefault)
 	}
 	orInt(&c.Connections, 100)
 	orInt(&c.ConnectionsPerSource, connectionsPerSource)

@@ -174,7 +174,11 @@ func (d *discord) counted(l *loop, c *conn, payload []byte) {
 	}
 	c.seq++
 	l.stats.Dispatches++
-	d.available(l, c)
+	if c.awaiting > 0 {
+		l.stats.GuildCreates++
+		d.available(l, c)
+		return
+	}
 	if c.state == stateReady {
 		l.delivered(c, 0)
 	}

@@ -91,20 +91,20 @@ func (a *author) gateway(guild int, k *kind, mark int64) []byte {
 	b = append(b, `{"ts":`...)
 	b = strconv.AppendInt(b, mark, 10)
 	b = append(b, `,"channel_id":"`...)
-	b = idOf(kindChannel, guild).Append(b)
+	b = a.shape.id(kindChannel, guild).Append(b)
 	user := a.shape.dealt(a.shape.begin(guild))
 	a.sequence++
 	switch k.name {
 	case "TYPING_START":
 		b = append(b, `","user_id":"`...)
-		b = idOf(kindUser, user).Append(b)
+		b = a.shape.id(kindUser, user).Append(b)
 		b = append(b, `","timestamp":`...)
 		b = strconv.AppendInt(b, mark/1e9, 10)
 	case "MESSAGE_CREATE", "MESSAGE_UPDATE":
 		b = append(b, `","id":"`...)
 		b = wire.SnowflakeAt(mark/1e6, a.index%1024, a.sequence%4096).Append(b)
 		b = append(b, `","author":{"id":"`...)
-		b = idOf(kindUser, user).Append(b)
+		b = a.shape.id(kindUser, user).Append(b)
 		b = append(b, `","username":"`...)
 		b = append(b, userName(user)...)
 		b = append(b, `","discriminator":"0","avatar":null}`...)

@@ -43,7 +43,7 @@ var Groups = []Group{
 	{"Connections", []string{"connections", "per-source", "ramp", "opening", "connect-timeout",
 		"loops", "receive-buffer"}},
 	{"Sessions", []string{"users", "shards", "token", "intents", "encoding", "compress", "sample",
-		"heartbeat", "no-return"}},
+		"status", "heartbeat", "no-return"}},
 	{"Guilds", []string{"provision", "shape", "guilds", "per-user"}},
 	{"Events", []string{"publishers", "rate", "burst", "bursts", "burst-wait", "body", "mix",
 		"weight"}},
@@ -122,6 +122,8 @@ func (c *Config) bindSessions(f *flag.FlagSet) {
 	}, "compress", "none, zlib-stream or zstd-stream")
 	f.Float64Var(&c.Sample, "sample", c.Sample, "fraction of compressed connections that are "+
 		"read; of the others messages are only counted; 0: 0.01")
+	f.StringVar(&c.Status, "status", c.Status,
+		"presence in IDENTIFY, as in invisible; empty: it is left out")
 	f.DurationVar(&c.Heartbeat, "heartbeat", c.Heartbeat, "interval; 0: what HELLO says")
 	f.BoolVar(&c.NoReturn, "no-return", c.NoReturn,
 		"leave connections closed that the server closed")

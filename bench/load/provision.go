@@ -47,7 +47,7 @@ func (r *run) provision(ctx context.Context) error {
 		end := min((i+1)*usersPerRequest, r.shape.users)
 		var body bytes.Buffer
 		for user := i * usersPerRequest; user < end; user++ {
-			body.WriteString(`{"id":"` + idOf(kindUser, user).String() + `","username":"` +
+			body.WriteString(`{"id":"` + r.shape.id(kindUser, user).String() + `","username":"` +
 				userName(user) + `","bot":true,"token":`)
 			token := fillToken(r.config.Token, user)
 			body.Write(wire.AppendString(nil, token))
@@ -69,16 +69,16 @@ func (r *run) provision(ctx context.Context) error {
 
 func (r *run) provisionGuild(ctx context.Context, d *adminDoor, g int) error {
 	members := r.shape.members(g)
-	path := "/v1/guilds/" + idOf(kindGuild, g).String()
+	path := "/v1/guilds/" + r.shape.id(kindGuild, g).String()
 	doc := fmt.Sprintf(`{"name":"load %d","owner_id":"%s","channels":[{"id":"%s","type":0,`+
-		`"name":"general"}]}`, g, idOf(kindUser, members[0]), idOf(kindChannel, g))
+		`"name":"general"}]}`, g, r.shape.id(kindUser, members[0]), r.shape.id(kindChannel, g))
 	if err := d.load(ctx, http.MethodPut, path, []byte(doc)); err != nil {
 		return err
 	}
 	for begin := 0; begin < len(members); begin += usersPerRequest {
 		var body bytes.Buffer
 		for _, user := range members[begin:min(begin+usersPerRequest, len(members))] {
-			body.WriteString(`{"user_id":"` + idOf(kindUser, user).String() + "\"}\n")
+			body.WriteString(`{"user_id":"` + r.shape.id(kindUser, user).String() + "\"}\n")
 		}
 		if err := d.load(ctx, http.MethodPost, path+"/members", body.Bytes()); err != nil {
 			return err

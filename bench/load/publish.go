@@ -24,13 +24,14 @@ type answer struct{ accepted, refused int }
 // adminDoor is the node's backend door.
 type adminDoor struct {
 	// Static after construction.
+	shape   *shape
 	client  *http.Client
 	base    string
 	headers http.Header
 }
 
 func (r *run) adminDoor() *adminDoor {
-	d := &adminDoor{client: r.http, base: strings.TrimSuffix(r.config.Admin, "/")}
+	d := &adminDoor{shape: r.shape, client: r.http, base: strings.TrimSuffix(r.config.Admin, "/")}
 	d.headers = http.Header{"Content-Type": {"application/x-ndjson"}}
 	if r.config.AdminToken != "" {
 		d.headers.Set("Authorization", "Bearer "+r.config.AdminToken)
@@ -59,7 +60,7 @@ func post(ctx context.Context, client *http.Client, method, url string, body []b
 }
 
 func (d *adminDoor) publish(ctx context.Context, guild int, events [][]byte) (answer, error) {
-	url := fmt.Sprintf("%s/v1/guilds/%s/events", d.base, idOf(kindGuild, guild))
+	url := fmt.Sprintf("%s/v1/guilds/%s/events", d.base, d.shape.id(kindGuild, guild))
 	body := append(bytes.Join(events, []byte("\n")), '\n')
 	status, reply, err := post(ctx, d.client, http.MethodPost, url, body, d.headers)
 	switch {

@@ -8,8 +8,6 @@ import (
 	"os"
 	"sync"
 	"time"
-
-	"throng/wire"
 )
 
 // Run does what c says and reports. Progress gets a line a second and may be nil. When ctx ends
@@ -273,7 +271,7 @@ func (r *run) prepare() {
 	shards := max(r.config.Shards, 1)
 	receivers := make([]uint32, r.shape.guilds())
 	for g := range receivers {
-		shard := wire.Snowflake(idOf(kindGuild, g)).Shard(shards)
+		shard := r.shape.id(kindGuild, g).Shard(shards)
 		for _, user := range r.shape.members(g) {
 			for u := user; u*shards+shard < len(up); u += r.shape.users {
 				if up[u*shards+shard] {

@@ -44,8 +44,9 @@ func scanJSON(p []byte) (e envelope, ok bool) {
 			haveSeq = true
 		case len(key) == 2 && key[0] == 'o' && key[1] == 'p':
 			var op uint32
-			op, i = digits(p, i)
-			e.op = int(op)
+			if op, i = digits(p, i); i > start {
+				e.op = int(op)
+			}
 		case len(key) == 1 && key[0] == 'd':
 			if e.op > 0 || e.op == 0 && haveSeq && haveName {
 				return e, true

@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -94,6 +95,7 @@ func newRun(ctx context.Context, c Config, progress io.Writer) (*run, error) {
 	if r.shape, err = newShape(&c); err != nil {
 		return nil, err
 	}
+	r.config.Token = strings.ReplaceAll(c.Token, "{s}", strconv.FormatUint(r.shape.salt, 10))
 	if r.mix, err = parseMix(c.Mix, c.Intents); err != nil {
 		return nil, err
 	}

@@ -2,6 +2,7 @@ package load
 
 import (
 	"fmt"
+	"hash/fnv"
 	"math"
 	"slices"
 	"sort"
@@ -24,6 +25,7 @@ const (
 // one process can provision and others connect.
 type shape struct {
 	users int
+	salt  uint64
 	// ends[g] is the number of memberships of guilds 0 to g: guild g takes those before it, from
 	// the end of the guild before.
 	ends []int
@@ -31,7 +33,7 @@ type shape struct {
 
 // newShape reads a shape's name. REQUIRES: withDefaults was applied.
 func newShape(c *Config) (*shape, error) {
-	s := &shape{users: c.Users}
+	s := &shape{users: c.Users, salt: saltOf(c)}
 	kind, argument, _ := strings.Cut(c.Shape, ":")
 	switch kind {
 	case shapeOne:
@@ -138,9 +140,21 @@ func (s *shape) guildsOf() [][]int32 {
 	return of
 }
 
-// Ids are snowflakes as they would be given out in 2017: the time in their upper bits, on which
-// sharding works too.
-const idEpochMilli = 1 << 36
+// Ids are snowflakes: the time in their upper bits, on which sharding works too. Another shape has
+// other ids and other tokens, so that a node may be used for one after the other: a user who was in
+// a guild of the last one would get its events still.
+const (
+	idEpochMilli = 1 << 36
+	saltBits     = 12
+	saltShift    = 26 // Beyond the largest index.
+)
+
+// saltOf is the number of a shape.
+func saltOf(c *Config) uint64 {
+	h := fnv.New64a()
+	fmt.Fprintf(h, "%d %d %d %s", c.Users, c.Guilds, c.PerUser, c.Shape)
+	return h.Sum64() >> (64 - saltBits)
+}
 
 // Kinds of id, which are told apart by the lowest bits.
 const (
@@ -149,8 +163,8 @@ const (
 	kindChannel
 )
 
-func idOf(kind, index int) wire.Snowflake {
-	return wire.Snowflake((idEpochMilli+uint64(index))<<22 | uint64(kind))
+func (s *shape) id(kind, index int) wire.Snowflake {
+	return wire.Snowflake((idEpochMilli+s.salt<<saltShift+uint64(index))<<22 | uint64(kind))
 }
 
 // picker chooses guilds by weight.
