@@ -68,7 +68,6 @@ func runBoard(t *testing.T, seed uint64) {
 	type member struct {
 		h     Handle
 		class uint32
-		want  int
 	}
 	guilds := []wire.Snowflake{1, 2}
 	in := map[wire.Snowflake][]*member{}

@@ -55,15 +55,6 @@ func (b Bitset) without(other Bitset) Bitset {
 	return left
 }
 
-// union returns the classes that are in b or in other.
-func (b Bitset) union(other Bitset) Bitset {
-	both := bitsetFor(max(len(b), len(other))*64, b)
-	for i := range other {
-		both[i] |= other[i]
-	}
-	return both
-}
-
 // empty reports whether no class is in the set.
 func (b Bitset) empty() bool {
 	for _, word := range b {

@@ -33,7 +33,7 @@ func (n *Node) drain() {
 	const steps = 100
 	for step := range steps {
 		for _, l := range n.core.loops {
-			l.inbox.push(&sendAway{left: steps - step})
+			l.inbox.push(&sendAway{share: step + 1, of: steps})
 		}
 		if n.core.connections.Load() == 0 {
 			return
@@ -44,7 +44,7 @@ func (n *Node) drain() {
 	}
 	for n.core.connections.Load() > 0 {
 		for _, l := range n.core.loops {
-			l.inbox.push(&sendAway{left: 1})
+			l.inbox.push(&sendAway{share: 1, of: 1})
 		}
 		if !n.pause(drainPoll, hard.C) {
 			return
@@ -68,29 +68,33 @@ func (n *Node) pause(d time.Duration, hard <-chan time.Time) bool {
 	return false
 }
 
-// sendAway tells a share of a loop's sockets to reconnect: one in left of those not told yet.
-type sendAway struct{ left int }
+// sendAway tells a loop's sockets to reconnect until this share of all has been told.
+type sendAway struct{ share, of int }
 
 func (m *sendAway) kind() messageKind { return kindOperate }
 
 func (m *sendAway) do(l *loop) {
 	open := 0
 	for _, k := range l.sockets {
-		if k != nil && !k.told && k.state < socketClosing {
+		if mayLeave(k) {
 			open++
 		}
 	}
-	share := (open + m.left - 1) / m.left
+	due := (open+l.sentAway)*m.share/m.of - l.sentAway
 	for _, k := range l.sockets {
-		if share == 0 {
+		if due <= 0 {
 			return
 		}
-		if k != nil && !k.told && k.state < socketClosing {
-			share--
+		if mayLeave(k) {
+			due--
+			l.sentAway++
 			l.sendAway(k)
 		}
 	}
 }
+
+// mayLeave says whether a drain still has to send the socket away.
+func mayLeave(k *socket) bool { return k != nil && !k.told && k.state < socketClosing }
 
 // sendAway asks a client to reconnect, and closes the connection when it has not done so in time.
 // A client without a session is closed at once: some libraries cannot take op 7 before READY.

@@ -82,6 +82,8 @@ func (e *engine) addLoop(index int) *loop {
 func (e *engine) run(cfg Config, stop <-chan struct{}) error {
 	ended := make(chan struct{})
 	defer close(ended)
+	// Whoever waits for room in a loop's inbox would wait for ever once nobody drives the loop.
+	defer e.closeInboxes()
 	for _, d := range e.drivers {
 		go d.keepGoing(ended)
 	}
@@ -109,6 +111,12 @@ func (e *engine) run(cfg Config, stop <-chan struct{}) error {
 		gnet.WithSocketRecvBuffer(int(cfg.SocketReceiveBuffer)),
 		gnet.WithLogger(gnetLog{e.core.log}),
 	)
+}
+
+func (e *engine) closeInboxes() {
+	for _, d := range e.drivers {
+		d.loop.inbox.close()
+	}
 }
 
 // OnBoot is called when the listeners are open.

@@ -213,6 +213,7 @@ func (l *loop) begin(k *socket, id *identity) {
 		l.sessions = append(l.sessions, nil)
 	}
 	l.sessions[s.slot] = s
+	l.hosted.Store(true)
 	k.session, k.state = s, socketLive
 	l.due(k, l.time+l.core.limits.deadMilli)
 	l.stats.live++

@@ -1,6 +1,7 @@
 package node
 
 import (
+	"sync/atomic"
 	"time"
 
 	"throng/fanout"
@@ -32,6 +33,7 @@ type loop struct {
 	unused   []uint32   // socket indexes
 	blocked  []*socket
 	streams  []*memberStream
+	sentAway int // sockets that a drain has told to reconnect
 	putOff   int // receivers looked at since the last writes
 	work     []loopMessage
 	done     int // messages of work that are handled
@@ -46,6 +48,9 @@ type loop struct {
 
 	// Atomic: written by the loop, read by metrics.
 	stats loopStats
+
+	// Atomic: set before the first session begins here, read by loops that it may be resumed on.
+	hosted atomic.Bool
 }
 
 // loopMessage is something that another owner tells a loop.

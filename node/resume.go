@@ -12,11 +12,13 @@ type movedSocket struct {
 	version  uint8
 	opening  *opening
 	commands uint16
+	left     int64 // milliseconds until it has to have a session
 	resume   wire.Resume
 	rest     []byte // what had arrived behind the RESUME
 	control  []byte // what had not been written
 	stream   *stream
 	asked    wire.Compression
+	arrived  bool // set by the loop that it has come to
 }
 
 // resume takes a RESUME. It comes on a new socket, most likely on another loop than the session's.
@@ -39,14 +41,14 @@ func (l *loop) resume(k *socket, d []byte, rest []byte) (moved bool) {
 		l.resumeHere(k, r, id)
 		return false
 	}
-	if home >= len(l.core.loops) {
+	if home >= len(l.core.loops) || !l.core.loops[home].hosted.Load() {
 		l.refuseResume(k)
 		return false
 	}
 	m := &movedSocket{
 		variant: k.variant, version: k.version, opening: k.opening, commands: k.commands, resume: r,
 		rest: append([]byte(nil), rest...), control: k.control,
-		stream: k.stream, asked: k.compression,
+		stream: k.stream, asked: k.compression, left: k.deadline - l.time,
 	}
 	k.stream = nil
 	io := k.io
@@ -63,7 +65,7 @@ func (l *loop) adopted(io transport, m *movedSocket) (k *socket, consumed int) {
 	k.variant, k.version, k.opening = m.variant, m.version, m.opening
 	k.control, k.commands, k.window = m.control, m.commands, l.time
 	k.stream, k.compression = m.stream, m.asked
-	l.due(k, l.time+l.core.limits.identifyMilli)
+	l.due(k, l.time+m.left)
 	id, _ := parseSessionID(m.resume.SessionID)
 	l.resumeHere(k, m.resume, id)
 	if k.state == socketClosed {

@@ -24,7 +24,6 @@ type shard struct {
 	// Owned by the shard goroutine.
 	guilds map[wire.Snowflake]*place
 	work   []guildMessage
-	done   int
 
 	// Atomic: written by the shard, read by metrics.
 	stats shardStats

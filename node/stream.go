@@ -32,14 +32,19 @@ func (l *loop) takeContext(k *socket, c wire.Compression) {
 
 // dropContext gives a connection's compressor back to the budget.
 func (l *loop) dropContext(k *socket) {
-	if k.stream == nil {
+	l.core.dropStream(k.stream)
+	k.stream = nil
+}
+
+// dropStream gives a compressor back that no connection has any more. s may be nil.
+func (c *core) dropStream(s *stream) {
+	if s == nil {
 		return
 	}
-	if cost := int64(k.stream.context.Bytes()); cost > 0 {
-		l.core.contextBytes.Add(-cost)
-		l.core.contexts.Add(-1)
+	if cost := int64(s.context.Bytes()); cost > 0 {
+		c.contextBytes.Add(-cost)
+		c.contexts.Add(-1)
 	}
-	k.stream = nil
 }
 
 // matchStream makes the socket send what the session it resumes has in the journal. Shared blocks
@@ -54,6 +59,8 @@ func (l *loop) matchStream(k *socket, s *session) bool {
 			return false
 		}
 		l.dropContext(k)
+	} else if k.stuck != 0 {
+		return false // A frame may be half written, and a stream takes whole ones.
 	} else {
 		k.stream = &stream{context: wire.NewStored(k.compression)}
 	}

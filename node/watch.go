@@ -184,12 +184,12 @@ func (n *Node) Info(context.Context) (api.NodeInfo, error) {
 func (n *Node) Ready() error {
 	switch n.state.Load() {
 	case stateStarting:
-		return errors.New("The node is starting.")
+		return errors.New("the node is starting")
 	case stateDraining:
-		return errors.New("The node is draining.")
+		return errors.New("the node is draining")
 	}
 	if c := n.core; c.connections.Load() >= c.limits.connectionsMax {
-		return fmt.Errorf("The node is full: %d connections.", c.limits.connectionsMax)
+		return fmt.Errorf("the node is full: %d connections", c.limits.connectionsMax)
 	}
 	return nil
 }

@@ -97,14 +97,6 @@ func (v Variant) Compression() Compression {
 	return Compression(v >> variantCompressionShift & 3)
 }
 
-// opcode is the WebSocket opcode of v's frames.
-func (v Variant) opcode() Opcode {
-	if v.Compression() != CompressionNone {
-		return OpcodeBinary
-	}
-	return v.Encoding().Opcode()
-}
-
 // Encoding is the encoding of v's frames.
 func (v Variant) Encoding() Encoding {
 	if v&VariantETF != 0 {
