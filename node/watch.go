@@ -167,9 +167,10 @@ func (n *Node) Info(context.Context) (api.NodeInfo, error) {
 			"connections_max": s.connectionsMax, "journal_bytes": int64(s.journalBytes),
 			"pending_max": int64(s.pendingMax), "resume_window_ms": s.resumeMilli,
 			"heartbeat_interval_ms": s.heartbeatMilli, "commands_max": int64(s.commandsMax),
-			"message_bytes_max": int64(s.wire.MessageBytes),
-			"relay_pass_max":    int64(s.relayPassMax),
-			"gc_percent":        int64(n.cfg.GCPercent), "memory_limit_bytes": int64(n.cfg.MemoryLimit),
+			"message_bytes_max":    int64(s.wire.MessageBytes),
+			"relay_pass_max":       int64(s.relayPassMax),
+			"gc_percent":           int64(n.cfg.GCPercent),
+			"memory_limit_bytes":   int64(n.cfg.MemoryLimit),
 			"identify_concurrency": int64(s.identifyBuckets),
 		},
 		Counts: map[string]int64{

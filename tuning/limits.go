@@ -157,8 +157,8 @@ const (
 	// 100 ns each that is 1.5 ms. The original splits its relays at the same 15,000 sessions.
 	RelayPassMax = 15_000
 
-	// PutOffMax receivers may be looked at before a loop writes, while more events wait: eight turns
-	// of a huge guild are some 8 ms, and let a burst leave in a sixth of the writes.
+	// PutOffMax receivers may be looked at before a loop writes, while more events wait: eight
+	// turns of a huge guild are some 8 ms, and let a burst leave in a sixth of the writes.
 	PutOffMax = 8 * RelayPassMax
 
 	// FlushPassMax writes are made before a loop serves its sockets again: at 8 µs each 33 ms.
