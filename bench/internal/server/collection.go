@@ -17,8 +17,11 @@ type Collection struct {
 	Mark    time.Duration // Concurrent marking, by the clock.
 	MarkCPU time.Duration // Assists, dedicated and idle marking, processor time.
 	LiveMB  float64
-	Forced  bool // Nothing was collected for two minutes.
+	Forced  bool // Nothing was collected for two minutes, or somebody asked for it.
 }
+
+// forcedLine is written before a collection for which two minutes without one are the reason.
+const forcedLine = "GC forced"
 
 // parseCollection reads a line of the trace.
 func parseCollection(line string) (c Collection, ok bool) {

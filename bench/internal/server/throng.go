@@ -40,8 +40,14 @@ func StartThrong(ctx context.Context, program string, flags ...string) (*Throng,
 		MaxIdleConnsPerHost: 16}}}
 	type door struct{ name, address string }
 	doors := make(chan door, 3)
+	forced := false
 	line := func(text string) {
+		if text == forcedLine {
+			forced = true
+			return
+		}
 		if c, ok := parseCollection(text); ok {
+			c.Forced, forced = c.Forced || forced, false
 			t.collections.mu.Lock()
 			t.collections.list = append(t.collections.list, c)
 			t.collections.mu.Unlock()
