@@ -83,7 +83,19 @@ func run(args []string, out, errs io.Writer) int {
 type options struct {
 	node      node.Config
 	logFormat string
-	logLevel  slog.Level
+	logLevel  level
+}
+
+// level is slog's, read and shown as people write it.
+type level struct{ slog.Level }
+
+func (l *level) String() string { return strings.ToLower(l.Level.String()) }
+
+func (l *level) Set(text string) error {
+	if l.UnmarshalText([]byte(text)) != nil {
+		return fmt.Errorf("%q is none of debug, info, warn, error", text)
+	}
+	return nil
 }
 
 // group is a heading of `throng serve -h` and the flags under it.
@@ -127,7 +139,7 @@ func (o *options) bind(f *flag.FlagSet) {
 
 	o.logFormat = "text"
 	f.StringVar(&o.logFormat, "log-format", o.logFormat, "text or json, on standard error")
-	f.TextVar(&o.logLevel, "log-level", slog.LevelInfo, "debug, info, warn or error")
+	f.Var(&o.logLevel, "log-level", "the least `level` to log: debug, info, warn or error")
 }
 
 func (o *options) bindDoors(f *flag.FlagSet) {
@@ -234,16 +246,26 @@ func shownDefault(entry *flag.Flag) string {
 }
 
 // settle turns what flags can say into what node.Config means: there a zero is "not said".
-func (o *options) settle() {
+func (o *options) settle() error {
 	c := &o.node
 	c.InMemory = c.Data == ""
-	for _, span := range []*time.Duration{&c.ResumeWindow, &c.HeartbeatInterval, &c.DrainGrace,
-		&c.DrainSpread, &c.DrainHard} {
-		if *span == 0 {
-			*span = -1
+	c.Version = version()
+	for _, span := range []struct {
+		flag  string
+		value *time.Duration
+	}{
+		{"resume-window", &c.ResumeWindow}, {"heartbeat-interval", &c.HeartbeatInterval},
+		{"drain-grace", &c.DrainGrace}, {"drain-spread", &c.DrainSpread},
+		{"drain-hard", &c.DrainHard},
+	} {
+		if *span.value < 0 {
+			return fmt.Errorf("-%s: %v is negative", span.flag, *span.value)
+		}
+		if *span.value == 0 {
+			*span.value = -1
 		}
 	}
-	c.Version = version()
+	return nil
 }
 
 // serve runs a node until it has drained.
@@ -255,8 +277,10 @@ func serve(args []string, out, errs io.Writer) int {
 	if !ok {
 		return code
 	}
-	o.settle()
-	log, err := logger(o.logFormat, o.logLevel, errs)
+	if err := o.settle(); err != nil {
+		return fail(errs, err)
+	}
+	log, err := logger(o.logFormat, o.logLevel.Level, errs)
 	if err != nil {
 		return fail(errs, err)
 	}

@@ -124,6 +124,10 @@ func (c *Config) checkDoors() error {
 		return fmt.Errorf("-public-url: %q is no URL such as wss://gateway.example.com",
 			c.PublicURL)
 	}
+	if u.RawQuery != "" || u.Fragment != "" {
+		return fmt.Errorf("-public-url: %q has a query or a fragment, and clients add their own",
+			c.PublicURL)
+	}
 	return nil
 }
 
@@ -189,7 +193,7 @@ func (c *Config) checkTimes() error {
 	} {
 		if span.value < span.least || span.value > span.most {
 			return fmt.Errorf("%s: %v is not between %v and %v",
-				span.flag, span.value, span.least, span.most)
+				span.flag, max(span.value, 0), span.least, span.most)
 		}
 	}
 	if c.IdentifyConcurrency < 0 {

@@ -144,7 +144,13 @@ func (n *Node) Run(ctx context.Context) error {
 		}
 	}
 	failed := make(chan error, 3)
-	go func() { failed <- n.engine.run(n.cfg, n.drained) }()
+	go func() {
+		err := n.engine.run(n.cfg, n.drained)
+		if err != nil {
+			err = fmt.Errorf("-listen: %w", err)
+		}
+		failed <- err
+	}()
 	doors.serve(failed)
 	n.state.CompareAndSwap(stateStarting, stateReady)
 
@@ -157,7 +163,7 @@ func (n *Node) Run(ctx context.Context) error {
 		if err == nil {
 			err = errors.New("the gateway ended by itself")
 		}
-		return fmt.Errorf("-listen: %w", err)
+		return err
 	}
 	n.drain()
 	close(n.drained)
@@ -259,7 +265,7 @@ func (d *doors) serve(failed chan<- error) {
 		d.log.Info("listening", "door", name, "addr", l.Addr().String())
 		go func() {
 			if err := d.servers[i].Serve(l); !errors.Is(err, http.ErrServerClosed) {
-				failed <- fmt.Errorf("serve %s: %w", name, err)
+				failed <- fmt.Errorf("-%s: %w", name, err)
 			}
 		}()
 	}

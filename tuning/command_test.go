@@ -41,7 +41,7 @@ func TestCommand(t *testing.T) {
 		out, errs string // What is to be found.
 	}{
 		{"version", nil, []string{"version"}, 0, `^throng \S+ go1\S+ \w+/\w+\n$`, `^$`},
-		{"help", nil, []string{"-h"}, 0, `(?s)throng doctor.*Doors\n  -listen address\n`, `^$`},
+		{"help", nil, []string{"-h"}, 0, `(?s)throng doctor.*Doors\n  -listen address\n.*\(default info\)`, `^$`},
 		{"help of serve", nil, []string{"serve", "-h"}, 0, `-heartbeat-interval`, `^$`},
 		{"help of doctor", nil, []string{"doctor", "-h"}, 0, `-connections`, `^$`},
 		{"doctor", nil, []string{"doctor", "-connections", "1"}, 0, `Nothing blocks`, `^$`},
@@ -58,6 +58,12 @@ func TestCommand(t *testing.T) {
 		{"open admin", nil, []string{"-admin", "0.0.0.0:0"}, 1, `^$`, `^throng: -admin: [^\n]*\n$`},
 		{"open admin by environment", []string{"THRONG_ADMIN=:0"}, nil, 1, `^$`,
 			`^throng: -admin: [^\n]*\n$`},
+		{"a negative duration", nil, []string{"-resume-window", "-5s"}, 1, `^$`,
+			`^throng: -resume-window: -5s is negative\n$`},
+		{"no heartbeats", nil, []string{"-heartbeat-interval", "0"}, 1, `^$`,
+			`^throng: -heartbeat-interval: 0s is not [^\n]*\n$`},
+		{"log level", nil, []string{"-log-level", "loud"}, 2, `^$`,
+			`-log-level: "loud" is none of debug, info, warn, error`},
 		{"log format", nil, []string{"-log-format", "xml"}, 1, `^$`, `^throng: -log-format: `},
 	} {
 		t.Run(c.name, func(t *testing.T) {
