@@ -88,6 +88,10 @@ func (n *Node) printDemo(d *doors) {
 	for _, u := range demoUsers {
 		fmt.Fprintf(os.Stdout, "  %-6s user %s  token %s\n", u.name, u.id, u.token)
 	}
+	bearer := ""
+	if n.cfg.AdminToken != "" {
+		bearer = `-H "Authorization: Bearer $THRONG_ADMIN_TOKEN" `
+	}
 	fmt.Fprintf(os.Stdout, `
 discord.js:  new Client({ intents: 33281, rest: { api: "http://%s/api" } }).login("%s")
 any client:  ws://%s/?v=10&encoding=json
@@ -97,11 +101,11 @@ As a user of the client's API, say something in #general:
     -d '{"content":"hello"}' http://%s/api/v10/channels/%s/messages
 
 As the backend, publish an event to the guild:
-  curl -d '{"t":"TYPING_START","d":{"channel_id":"%s","user_id":"%s","timestamp":0}}' \
+  curl %s-d '{"t":"TYPING_START","d":{"channel_id":"%s","user_id":"%s","timestamp":0}}' \
     http://%s/v1/guilds/%s/events
 
 `, client, demoUsers[0].token, gateway, demoUsers[1].token, client, demoGeneral,
-		demoGeneral, demoUsers[1].id, admin, demoGuild)
+		bearer, demoGeneral, demoUsers[1].id, admin, demoGuild)
 }
 
 // local is an address as somebody on this host would write it.

@@ -7,6 +7,38 @@
 // goroutine. Client serves -api and answers with Discord's errors ({"message","code"}); Admin
 // serves -admin and answers {"error","field"}. A refusal is one *Error either way.
 //
+// The routes of Admin. JSON in, JSON out; ids are decimal strings. Where it says lines, the body is
+// one object a line, and the answer is {"accepted":N,"rejected":[{"line":1,"error":"…"}]}.
+//
+//	PUT    /v1/users/{id}         create or replace: username, global_name, avatar, bot, flags;
+//	                              token, to log in with; application_flags, as Discord's, which
+//	                              allow privileged intents (without them all are allowed)
+//	POST   /v1/users              the same by lines, with id in each
+//	POST   /v1/users/{id}/tokens  mint a token, or register the one given: {"token":"…"}
+//	DELETE /v1/users/{id}/tokens  revoke them all; sessions stay
+//	POST   /v1/users/{id}/events  publish to all sessions of a user, as for a guild
+//	GET    /v1/guilds             the largest: ?top=sessions&limit=20
+//	PUT    /v1/guilds/{id}        create or replace: the guild's fields, roles, channels, threads,
+//	                              emojis, stickers; voice_servers, ["host:port"], without which
+//	                              VOICE_SERVER_UPDATE has no endpoint
+//	GET    /v1/guilds/{id}        fields and counts
+//	DELETE /v1/guilds/{id}        GUILD_DELETE to its sessions, and it is gone
+//	POST   /v1/guilds/{id}/members  lines of members: user or user_id, roles, nick, joined_at and
+//	                              so on; no events but with ?announce=1
+//	DELETE /v1/guilds/{id}/members/{user}  GUILD_MEMBER_REMOVE, and GUILD_DELETE to that user
+//	POST   /v1/guilds/{id}/events  one event {"t","d"}, or lines of them: 202 {"event_index":N}
+//	                              when it has its place. Events that change the guild are applied
+//	                              first; a t of one's own goes to every session of the guild
+//	GET    /v1/sessions           ?user_id=
+//	GET    /v1/sessions/{id}      what the node knows of it
+//	DELETE /v1/sessions/{id}      end it; it cannot be resumed
+//	POST   /v1/sessions/{id}/reconnect  ask its client to reconnect and resume (op 7)
+//	GET    /v1/node               version, limits in force, counts
+//	POST   /v1/drain              what SIGTERM does
+//	GET    /debug/check           the invariants over live state; 500 with the first that fails
+//
+// Beside them /healthz, /readyz, /metrics (Prometheus) and /debug/pprof/.
+//
 // Every body has a limit, read by the line where it is NDJSON, so that memory in use is bounded
 // by limits times requests in flight, which are bounded too. Lines of one request reach the Node
 // in their order. Start reading at Node in node.go, then Admin in admin.go.
