@@ -64,7 +64,6 @@ type conn struct {
 type extra struct {
 	inflater *inflater
 	message  []byte // Fragments of a message, or the beginning of one in a stream of messages.
-	opcode   wire.Opcode
 }
 
 func (c *conn) has(f flags) bool { return c.flags&f != 0 }

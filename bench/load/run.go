@@ -24,6 +24,7 @@ func Run(ctx context.Context, c Config, progress io.Writer) (Report, error) {
 			return Report{}, fmt.Errorf("provision: %w", err)
 		}
 	}
+	r.begin(PhaseConnect)
 	looping, stop := context.WithCancel(context.Background())
 	var all sync.WaitGroup
 	failed := make(chan error, len(r.loops))
@@ -53,9 +54,8 @@ func Run(ctx context.Context, c Config, progress io.Writer) (Report, error) {
 	return r.report, err
 }
 
-// phases goes through the run.
+// phases goes through the run, of which the first phase has begun.
 func (r *run) phases(ctx context.Context) error {
-	r.begin(PhaseConnect)
 	connections := r.config.Connections
 	r.until(ctx, r.config.ConnectTimeout, func() bool {
 		return r.census().settled() >= connections
