@@ -48,8 +48,12 @@ func (l *loop) resume(k *socket, d []byte, rest []byte) (moved bool) {
 	m := &movedSocket{
 		variant: k.variant, version: k.version, opening: k.opening, commands: k.commands, resume: r,
 		rest: append([]byte(nil), rest...), control: k.control,
-		stream: k.stream, asked: k.compression, left: k.deadline - l.time,
+		stream: k.stream, asked: k.compression, left: l.core.limits.identifyMilli,
 	}
+	if k.opening.moved {
+		m.left = k.deadline - l.time
+	}
+	k.opening.moved = true
 	k.stream = nil
 	io := k.io
 	l.release(k)

@@ -60,6 +60,7 @@ type socket struct {
 type opening struct {
 	host     string    // what the client called this node, for resume_gateway_url
 	identity *identity // socketWaiting: what begins when the bucket is free
+	moved    bool      // it has been given its time anew once, on another loop
 }
 
 // opened takes a new connection in.
