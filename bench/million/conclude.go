@@ -38,9 +38,9 @@ func conclude(t *trial.Trial, connections int) {
 		Series: []string{"bytes"}, Limit: 1536, LimitName: "user memory to reach",
 		Values: [][]float64{{s.Median("heap B/connection"), s.Median("rest B/connection"),
 			s.Median("kernel B/socket")}}}.SVG())
-	r.Say("At rest a session takes %s bytes of the node's resident memory, of which %s are in use; "+
-		"just after all have arrived it is %s, with what the collector has not come to yet. The "+
-		"kernel takes %s for its socket.", number("rest B/connection"),
+	r.Say("At rest a session takes %s bytes of the node's resident memory, of which %s are in "+
+		"use; just after all have arrived it is %s, with what the collector has not come to yet. "+
+		"The kernel takes %s for its socket.", number("rest B/connection"),
 		number("heap B/connection"), number("resident B/connection"), number("kernel B/socket"))
 	r.Say("On the idle node a collection marked for %s ms and stopped everything for %s ms at "+
 		"most; the longest that an event to one session took in that time is %s ms.",
