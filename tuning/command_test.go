@@ -13,12 +13,19 @@ import (
 // The command is tested from outside, as an operator meets it; the top level has no room for a
 // test file of its own.
 
-// command builds throng once and returns what runs it.
-func command(t *testing.T) func(env []string, args ...string) (out, errs string, code int) {
-	binary := filepath.Join(t.TempDir(), "throng")
+// build makes the binary.
+func build(t *testing.T) (binary string) {
+	t.Helper()
+	binary = filepath.Join(t.TempDir(), "throng")
 	if text, err := exec.Command("go", "build", "-o", binary, "throng").CombinedOutput(); err != nil {
 		t.Fatalf("go build: %v\n%s", err, text)
 	}
+	return binary
+}
+
+// command builds throng once and returns what runs it.
+func command(t *testing.T) func(env []string, args ...string) (out, errs string, code int) {
+	binary := build(t)
 	return func(env []string, args ...string) (string, string, int) {
 		var out, errs strings.Builder
 		run := exec.Command(binary, args...)
