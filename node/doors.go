@@ -121,12 +121,8 @@ func (n *Node) tokenFree(token string, user wire.Snowflake) error {
 
 // PutToken registers a token.
 func (n *Node) PutToken(ctx context.Context, user wire.Snowflake, token string) error {
-	u, err := n.core.user(user)
-	switch {
-	case err != nil:
+	if err := n.knows(user); err != nil {
 		return err
-	case u == nil:
-		return api.UnknownUser
 	}
 	if err := n.tokenFree(token, user); err != nil {
 		return err
@@ -137,7 +133,19 @@ func (n *Node) PutToken(ctx context.Context, user wire.Snowflake, token string) 
 
 // RevokeTokens forgets a user's tokens. Sessions that were made with them stay.
 func (n *Node) RevokeTokens(ctx context.Context, user wire.Snowflake) error {
+	if err := n.knows(user); err != nil {
+		return err
+	}
 	return n.keep(ctx, []store.Op{{Kind: store.OpRevokeTokens, User: uint64(user)}})
+}
+
+// knows refuses a user that is not there.
+func (n *Node) knows(user wire.Snowflake) error {
+	u, err := n.core.user(user)
+	if err == nil && u == nil {
+		err = api.UnknownUser
+	}
+	return err
 }
 
 // PutGuild creates or replaces a guild.
@@ -277,14 +285,16 @@ func (n *Node) PublishUser(_ context.Context, user wire.Snowflake, events []api.
 				Message: "The event is larger than -journal allows."}
 			continue
 		}
-		n.core.events.add(e.Type)
 		dispatches = append(dispatches, wire.NewDispatch(e.Type, e.Data, nil))
 	}
 	live := n.core.sessionsOf(user)
 	if len(live) == 0 {
-		if u, err := n.core.user(user); err == nil && u == nil {
-			return 0, nil, api.UnknownUser
+		if err := n.knows(user); err != nil {
+			return 0, nil, err
 		}
+	}
+	for _, d := range dispatches {
+		n.core.events.add(d.Name())
 	}
 	for _, h := range live {
 		if !n.core.loops[h.Loop].inbox.tryPush(&userEvents{h, dispatches}) {
