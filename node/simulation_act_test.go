@@ -104,7 +104,11 @@ func (c *simClient) misbehave(p *simPipe) {
 func (c *simClient) ask(p *simPipe) {
 	r := c.w.rng
 	g := c.w.model.guilds[r.IntN(len(c.w.model.guilds))]
-	switch r.IntN(6) {
+	what := r.IntN(6)
+	if len(g.members) > simMembersShown && r.IntN(2) == 0 {
+		what = 4
+	}
+	switch what {
 	case 0, 1:
 		c.send(p, wire.OpPresenceUpdate, c.presence())
 	case 2, 3:
@@ -117,13 +121,13 @@ func (c *simClient) ask(p *simPipe) {
 			r.IntN(2) == 0))
 	case 4:
 		nonce := fmt.Sprint("n", c.w.mark())
-		what := `"query":"","limit":0`
-		if r.IntN(3) > 0 {
-			what = fmt.Sprintf(`"user_ids":["%d","%d"]`, c.w.users[r.IntN(len(c.w.users))].id,
+		whom := `"query":"","limit":0`
+		if r.IntN(3) > 0 && len(g.members) <= simMembersShown {
+			whom = fmt.Sprintf(`"user_ids":["%d","%d"]`, c.w.users[r.IntN(len(c.w.users))].id,
 				c.w.users[r.IntN(len(c.w.users))].id)
 		}
 		c.send(p, wire.OpRequestGuildMembers, fmt.Sprintf(
-			`{"guild_id":"%d",%s,"presences":%t,"nonce":"%s"}`, g.id, what, r.IntN(2) == 0, nonce))
+			`{"guild_id":"%d",%s,"presences":%t,"nonce":"%s"}`, g.id, whom, r.IntN(2) == 0, nonce))
 	case 5:
 		c.send(p, wire.OpRequestSoundboardSounds, fmt.Sprintf(`{"guild_ids":["%d"]}`, g.id))
 	}

@@ -59,6 +59,9 @@ func (w *world) newClient() {
 	if !c.user.bot && r.IntN(2) == 0 {
 		c.intents, c.hasIntents = wire.IntentsUser, false
 	}
+	if c.index < 2 {
+		c.intents, c.hasIntents = wire.IntentsBot, true // There is somebody for everything.
+	}
 	if r.IntN(4) == 0 {
 		c.sharded = true
 		n := 1 + r.IntN(3)
@@ -130,7 +133,7 @@ func (c *simClient) resume(p *simPipe) {
 			token, p.expects = "of.nobody", wire.CloseAuthenticationFailed
 		case 2, 3, 4:
 			// What it had got after its last heartbeat, the client forgets.
-			back := c.w.rng.IntN(int(seq-c.acked) + 1)
+			back := c.w.rng.IntN(int(seq-min(seq, c.acked)) + 1)
 			seq -= uint32(back)
 			if seq == 0 {
 				seq = 1
@@ -252,6 +255,9 @@ func (c *simClient) goneFor() string {
 	limits := &c.w.core.limits
 	if c.mayBeGone != "" {
 		return c.mayBeGone
+	}
+	if c.seq < c.acked {
+		return "it said that it had got more than it has"
 	}
 	if c.operated == c.id {
 		return "the operator ended it"

@@ -169,7 +169,9 @@ func (s *simSession) takeChunk(p *simPipe, d []byte) {
 		w.fail("%v: chunk %d of %d, nonce %s, in the place of %+v", p, index, count, nonce, c)
 		return
 	}
-	c.next, c.count = c.next+1, int(count)
+	if c.next, c.count = c.next+1, int(count); c.next == 2 {
+		w.count("answers of several chunks")
+	}
 	if c.users == nil {
 		return
 	}

@@ -102,7 +102,8 @@ func (p *simPipe) Move(to *loop, m *movedSocket) {
 	p.w.count("moves to another loop")
 	ok := p.w.core.submit(func() {
 		p.moving, p.loop = false, to
-		p.openedAt, p.tookAt, p.beatAt = to.time, to.time, to.time
+		p.tookAt, p.beatAt = to.time, to.time
+		p.openedAt = to.time + m.left - p.w.core.limits.identifyMilli
 		var consumed int
 		// The socket is known to the pipe only when adopted returns; writes come before.
 		p.client.noteBefore(p)

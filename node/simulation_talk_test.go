@@ -217,8 +217,12 @@ func (c *simClient) send(p *simPipe, op wire.Op, d string) {
 func (c *simClient) beat(p *simPipe) {
 	d := "null"
 	if p == c.pipe && c.id != "" && p.live && c.seq > 0 {
-		d = strconv.Itoa(int(c.seq))
-		c.acked = max(c.acked, c.seq)
+		said := c.seq
+		if !c.w.calm && c.w.chance(30) {
+			said += 1 + uint32(c.w.rng.IntN(20)) // It has not got that.
+		}
+		d = strconv.Itoa(int(said))
+		c.acked = max(c.acked, said)
 	}
 	c.send(p, wire.OpHeartbeat, d)
 	p.acks++

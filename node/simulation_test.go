@@ -114,11 +114,19 @@ func (w *world) begin(large bool) {
 	for _, g := range w.model.guilds {
 		w.putGuild(g)
 		w.runAll()
-		w.putMembers(g, len(w.users)*(1+w.rng.IntN(3))/3)
+		w.putMembers(g, w.crowd())
 	}
 	for range w.opts.clients {
 		w.newClient()
 	}
+}
+
+// crowd is how many users are members of a guild at first.
+func (w *world) crowd() int {
+	if len(w.users) > simMembersShown {
+		return len(w.users)
+	}
+	return len(w.users) * (1 + w.rng.IntN(3)) / 3
 }
 
 // check looks at the invariants of every owner.
@@ -191,12 +199,24 @@ func (w *world) settle() {
 			c.actCalmly()
 		}
 		w.runAll()
+		w.checkWritten()
 		w.tickAll(50)
 		if waits = w.waiting(); waits == "" {
 			return
 		}
 	}
 	w.fail("not everybody got everything: %s", waits)
+}
+
+// checkWritten holds that nothing waits for a tick that could be written at once.
+func (w *world) checkWritten() {
+	for i, l := range w.core.loops {
+		for _, k := range l.sockets {
+			if k != nil && k.state == socketLive && k.stuck == 0 && l.out.Unsent(k.session.slot) > 0 {
+				w.fail("loop %d has left %d frames to the tick", i, l.out.Unsent(k.session.slot))
+			}
+		}
+	}
 }
 
 // actCalmly is what a client does that has no troubles.

@@ -174,6 +174,10 @@ func (w *world) draw(large bool) settings {
 	case r.IntN(25) == 0:
 		o.users, o.clients, o.steps = 60+r.IntN(100), 100+r.IntN(200), 1500
 		s.journalBytes = max(s.journalBytes, 1<<20)
+	case r.IntN(50) == 0:
+		// Answers of several chunks.
+		o.users, o.guilds, o.clients = 1001+r.IntN(1500), 1, 6
+		s.journalBytes, o.roomBytes = 8<<20, 1<<20
 	}
 	return s
 }
@@ -219,7 +223,7 @@ func (w *world) fail(format string, args ...any) {
 }
 
 func (w *world) submit(job func()) bool {
-	if w.opts.busy && !w.calm && w.chance(20) {
+	if w.opts.busy && !w.calm && w.chance(8) {
 		return false
 	}
 	w.jobs = append(w.jobs, job)
