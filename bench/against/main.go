@@ -26,7 +26,7 @@ const (
 	firstShare = 9
 	settle     = 2 * time.Second
 	// stallTimeout is how long nothing may arrive of a burst before the rest is given up.
-	stallTimeout = 5 * time.Second
+	stallTimeout = 10 * time.Second
 )
 
 type bench struct {
@@ -157,17 +157,22 @@ func (b *bench) burst(ctx context.Context, s side, r *running, c *crowd.Crowd) e
 	if err != nil {
 		return err
 	}
-	began := time.Now()
-	if err := r.publish(ctx, events); err != nil {
-		return err
-	}
-	got, last := uint64(0), began
-	for got < uint64(burstEvents*b.receivers) && time.Since(last) < stallTimeout {
-		if err := trial.Pause(ctx, time.Millisecond); err != nil {
-			return err
+	began, published := time.Now(), make(chan error, 1)
+	go func() { published <- r.publish(ctx, events) }()
+	got, last, moved := uint64(0), began, began
+	for got < uint64(burstEvents*b.receivers) && time.Since(moved) < stallTimeout {
+		select {
+		case err := <-published:
+			if err != nil {
+				return err
+			}
+			moved = time.Now()
+		case <-time.After(time.Millisecond):
+		case <-ctx.Done():
+			return ctx.Err()
 		}
 		if now := c.Received() - from; now > got {
-			got, last = now, time.Now()
+			got, last, moved = now, time.Now(), time.Now()
 		}
 	}
 	after, err := r.process.CPU()

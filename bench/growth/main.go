@@ -24,7 +24,10 @@ import (
 const (
 	frameBytes = 300
 	// oneEvents are published per size of the one guild, one when the last has been read.
-	oneEvents = 30
+	oneEvents = 20
+	// closeEvents are looked at one by one, for the shard's time of each: now and then it is
+	// interrupted by the loops that it has just woken, and a mean would be of that.
+	closeEvents = 15
 	// onceEvents are then published in one request.
 	onceEvents = 30
 	// manyEvents are published per number of guilds, at least; publishers at a time.
@@ -102,6 +105,9 @@ func (b *bench) one(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
+		if err := b.each(ctx, node, name, deliver); err != nil {
+			return err
+		}
 		err = b.account(ctx, node, name+" at once", onceEvents, onceEvents*size, func() error {
 			_, err := c.Deliver(ctx, uint64(onceEvents*size), func() error {
 				return node.Publish(ctx, 0, crowd.Events(0, frameBytes, onceEvents))
@@ -113,6 +119,28 @@ func (b *bench) one(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// each takes the shard's time of one publish after the other, and keeps the median.
+func (b *bench) each(ctx context.Context, node *server.Throng, name string,
+	deliver func(events int) error) error {
+	var times []float64
+	before, err := node.Metrics(ctx)
+	for range closeEvents {
+		if err == nil {
+			err = deliver(1)
+		}
+		if err != nil {
+			return err
+		}
+		var after server.Metrics
+		after, err = node.Metrics(ctx)
+		mean, _ := after.Since(before).Handled("publish")
+		times = append(times, mean*1e6)
+		before = after
+	}
+	b.Samples.Add(name+" shard median µs/publish", report.Median(times))
+	return err
 }
 
 // many lets the number of guilds of two grow.
