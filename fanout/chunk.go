@@ -87,24 +87,32 @@ func (q *Query) find() {
 		}
 		return
 	}
-	prefix := fold(*q.cmd.Query)
-	if prefix == "" {
-		q.found = make([]store.Member, 0, q.members.Len())
+	prefix, limit := fold(*q.cmd.Query), q.cmd.Limit
+	if prefix != "" && (limit == 0 || limit > QueryLimitMax) {
+		limit = QueryLimitMax
 	}
+	if limit == 0 {
+		limit = q.members.Len() + chunkMembers // Everybody, whoever joins meanwhile.
+	}
+	q.found = make([]store.Member, 0, min(2*limit, q.members.Len()))
 	q.members.Range(func(m store.Member) bool {
-		if prefix == "" || q.matches(m, prefix) {
-			q.found = append(q.found, m)
+		if prefix != "" && !q.matches(m, prefix) {
+			return true
 		}
+		if len(q.found) >= 2*limit {
+			q.cut(limit)
+		}
+		q.found = append(q.found, m)
 		return true
 	})
+	q.cut(limit)
+}
+
+// cut sorts what was found and keeps the first. Who asks for a few of a million has the few
+// remembered, not the million.
+func (q *Query) cut(limit int) {
 	slices.SortFunc(q.found, func(a, b store.Member) int { return cmp.Compare(a.User, b.User) })
-	limit := q.cmd.Limit
-	if prefix != "" && (limit == 0 || limit > queryLimitMax) {
-		limit = queryLimitMax
-	}
-	if limit > 0 && limit < len(q.found) {
-		q.found = q.found[:limit]
-	}
+	q.found = q.found[:min(limit, len(q.found))]
 }
 
 // matches reports whether the member's nickname, username or display name begins with prefix.

@@ -108,6 +108,28 @@ func TestQueries(t *testing.T) {
 }
 
 // A request that names nobody is answered by one empty chunk.
+// TestQueryForAFewHoldsAFew: a client may ask often, and each plan waits for its turn to be sent.
+func TestQueryForAFewHoldsAFew(t *testing.T) {
+	const members, wanted = 5000, 7
+	w := crowd(t, members)
+	cmd := wire.MembersCommand{Query: text(""), Limit: wanted}
+	q, err := w.g.MembersQuery(cmd, 1000, wire.IntentsUser, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if chunks := q.Next(10); len(chunks) != 1 {
+		t.Fatalf("%d chunks", len(chunks))
+	}
+	if len(q.found) != wanted || cap(q.found) > 2*wanted {
+		t.Fatalf("%d members are kept in room for %d, want %d", len(q.found), cap(q.found), wanted)
+	}
+	for i, m := range q.found {
+		if m.User != uint64(1000+i) {
+			t.Errorf("member %d is %d", i, m.User)
+		}
+	}
+}
+
 func TestQueryForNobody(t *testing.T) {
 	w := crowd(t, 2)
 	chunks := w.query(wire.MembersCommand{}, 0)

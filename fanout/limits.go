@@ -30,9 +30,10 @@ const (
 // shorter chunk for the end.
 const chunkMembers = 1000
 
-// queryLimitMax and queryUsersMax are the protocol's bounds of a request for members.
+// QueryLimitMax and queryUsersMax are the protocol's bounds of a request for some members. More may
+// be asked for without a name to begin with, and that is then a list like that of all members.
 const (
-	queryLimitMax = 100
+	QueryLimitMax = 100
 	queryUsersMax = 100
 )
 

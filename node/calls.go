@@ -149,12 +149,6 @@ func (m *queryMembers) apply(s *shard, g *fanout.Guild) {
 	s.core.loops[m.handle.Loop].inbox.push(&startStream{&memberStream{to: m.handle, query: &q}})
 }
 
-// startStream gives a loop the plan of a member request.
-type startStream struct{ stream *memberStream }
-
-func (m *startStream) kind() messageKind { return kindMembers }
-func (m *startStream) do(l *loop)        { l.streams = append(l.streams, m.stream) }
-
 // askGuild asks for soundboard sounds, or for channel info when fields are named.
 type askGuild struct {
 	guildCall

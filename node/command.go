@@ -160,7 +160,8 @@ func (l *loop) requestMembers(k *socket, s *session, d []byte) {
 		l.fail(k, fault)
 		return
 	}
-	if c.Query != nil && *c.Query == "" && c.Limit == 0 && len(c.UserIDs) == 0 {
+	list := c.Limit == 0 || c.Limit > fanout.QueryLimitMax
+	if c.Query != nil && *c.Query == "" && list && len(c.UserIDs) == 0 {
 		wait := l.core.limits.memberListMilli
 		h := s.habit()
 		if last, ok := h.lists[c.GuildID]; ok && l.time-last < wait {
@@ -197,26 +198,75 @@ type memberStream struct {
 	over   bool
 }
 
-// goOnStreams asks workers for the next chunks of answers whose sessions have room.
+// startStream gives a loop the plan of a member request. A session is answered one request after
+// the other: each may have a list of all members in hand.
+type startStream struct{ stream *memberStream }
+
+func (m *startStream) kind() messageKind { return kindMembers }
+
+func (m *startStream) do(l *loop) {
+	s := l.session(m.stream.to)
+	if s == nil {
+		return
+	}
+	h := s.habit()
+	if h.requests = append(h.requests, m.stream); len(h.requests) == 1 {
+		l.streams = append(l.streams, m.stream)
+	}
+}
+
+// makingMax is how many answers of one loop workers are at: who identifies waits behind no more.
+const makingMax = 2
+
+// goOnStreams asks workers for the next chunks of answers whose sessions have room. Who had a turn
+// goes to the end of the line.
 func (l *loop) goOnStreams() {
+	if len(l.streams) == 0 {
+		return
+	}
+	var had []*memberStream
 	kept := l.streams[:0]
 	for _, m := range l.streams {
 		s := l.session(m.to)
-		if s == nil || m.over {
+		if s != nil && m.over {
+			m = s.habits.nextRequest()
+		}
+		if s == nil || m == nil {
 			continue
 		}
-		kept = append(kept, m)
-		if m.making || s.socket == nil || l.out.Unsent(s.slot) > l.core.limits.chunksAheadMax {
-			continue
+		if m.making || l.making == makingMax || s.socket == nil ||
+			l.out.Unsent(s.slot) > l.core.limits.chunksAheadMax || !l.makeChunks(m) {
+			kept = append(kept, m)
+		} else {
+			had = append(had, m)
 		}
-		m.making = l.core.submit(func() {
-			var chunks []*wire.Dispatch // None, and so the end, should Next fail.
-			defer func() { l.inbox.push(&moreChunks{m, chunks}) }()
-			chunks = m.query.Next(l.core.limits.chunksAheadMax)
-		})
 	}
+	kept = append(kept, had...)
 	clear(l.streams[len(kept):])
 	l.streams = kept
+}
+
+// nextRequest takes the request that is answered off the list and returns the next, or nil.
+func (h *habits) nextRequest() *memberStream {
+	h.requests[0] = nil
+	if h.requests = h.requests[1:]; len(h.requests) == 0 {
+		h.requests = nil
+		return nil
+	}
+	return h.requests[0]
+}
+
+// makeChunks has a worker make the next chunks.
+func (l *loop) makeChunks(m *memberStream) bool {
+	m.making = l.core.submit(func() {
+		var chunks []*wire.Dispatch // None, and so the end, should Next fail.
+		defer func() { l.inbox.push(&moreChunks{m, chunks}) }()
+		chunks = m.query.Next(l.core.limits.chunksAheadMax)
+	})
+	if m.making {
+		l.making++
+	}
+	return m.making
 }
 
 // moreChunks brings what a worker has made; nothing more means that the answer is complete.
@@ -228,6 +278,7 @@ type moreChunks struct {
 func (m *moreChunks) kind() messageKind { return kindChunks }
 
 func (m *moreChunks) do(l *loop) {
+	l.making--
 	m.stream.making = false
 	m.stream.over = len(m.chunks) == 0
 	l.sendPrivate(m.stream.to, m.chunks)

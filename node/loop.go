@@ -33,6 +33,7 @@ type loop struct {
 	unused   []uint32   // socket indexes
 	blocked  []*socket
 	streams  []*memberStream
+	making   int // of streams: at how many workers are
 	sentAway int // sockets that a drain has told to reconnect
 	putOff   int // receivers looked at since the last writes
 	work     []loopMessage

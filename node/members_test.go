@@ -3,6 +3,7 @@ package node
 import (
 	"fmt"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"throng/wire"
@@ -148,5 +149,63 @@ func TestChunksAreMadeAsTheyAreRead(t *testing.T) {
 			}
 			chunks++
 		}
+	}
+}
+
+// TestListByAnyLimitIsAList: asking for the first two billion members is asking for all.
+func TestListByAnyLimitIsAList(t *testing.T) {
+	_, c := manyMembers(t)
+	const list = `{"guild_id":"100","query":"","limit":2000000000}`
+	c.send(8, list)
+	for index := range 3 {
+		c.chunk(index, 3)
+	}
+	c.send(8, list)
+	c.wantEvent("RATE_LIMITED")
+	for range 3 {
+		c.send(8, `{"guild_id":"100","query":"","limit":100}`)
+		c.chunk(0, 1)
+	}
+}
+
+// TestRequestsOfOneSessionTakeTurns: of a hundred requests one is worked on, so that the others
+// hold no members, and whoever identifies does not wait behind them.
+func TestRequestsOfOneSessionTakeTurns(t *testing.T) {
+	var at, most, held atomic.Int64
+	release := make(chan struct{})
+	r, c := manyMembers(t, func(c *core) {
+		submit := c.submit
+		c.submit = func(job func()) bool {
+			if held.Load() == 0 {
+				return submit(job)
+			}
+			most.Store(max(most.Load(), at.Add(1)))
+			return submit(func() { <-release; at.Add(-1); job() })
+		}
+	})
+	held.Store(1)
+	const requests = 50
+	for n := range requests {
+		c.send(8, fmt.Sprintf(`{"guild_id":"100","query":"u","limit":1,"nonce":"%d"}`, n))
+	}
+	r.until("all are asked", func() bool {
+		waiting := 0
+		r.onLoop(c.home(), func(l *loop) {
+			for _, s := range l.sessions {
+				if s != nil && s.habits != nil {
+					waiting += len(s.habits.requests)
+				}
+			}
+		})
+		return waiting == requests
+	})
+	close(release)
+	for n := range requests {
+		if _, whole := c.chunk(0, 1); whole["nonce"] != fmt.Sprint(n) {
+			t.Fatalf("answer %d has nonce %v", n, whole["nonce"])
+		}
+	}
+	if most.Load() != 1 {
+		t.Errorf("workers were at %d requests at a time, want 1", most.Load())
 	}
 }

@@ -64,6 +64,7 @@ type habits struct {
 	presences uint8 // in the window that began at presentAt
 	presentAt int64
 	lists     map[wire.Snowflake]int64 // guild -> when its whole member list was last asked for
+	requests  []*memberStream          // for members; the first is being answered
 }
 
 func (s *session) habit() *habits {
