@@ -67,36 +67,21 @@ func (c *wsClient) tail(filler byte) (last *heard) {
 }
 
 // TestFrozenReceiverDoesNotDelayOthers freezes one reader under events of several sizes. It is
-// closed within the limit, and has missed nothing when it comes back.
+// closed, and has missed nothing when it comes back. How long that takes is TestLagIsCounted's.
 func TestFrozenReceiverDoesNotDelayOthers(t *testing.T) {
-	const lag, lateness = 500, 4000
+	const lag = 500
 	for _, size := range []int{200, 1000, 20_000} {
 		t.Run(fmt.Sprint(size), func(t *testing.T) {
 			t.Parallel()
 			r, reader, slow := slowRig(t, Config{}, func(c *core) { c.limits.lagMilli = lag })
 			count := 400_000 / size
 			filler := repeat("x", size)
-			var frozen sync.WaitGroup
-			var began, ended int64
-			frozen.Go(func() {
-				stuck := func() (is bool) {
-					r.eachSocket(func(_ *loop, k *socket) { is = is || k.stuck != 0 })
-					return is
-				}
-				until(t, "it is stuck", stuck)
-				began = r.core.clock()
-				until(t, "it is closed", func() bool { return r.closes(SlowReader) == 1 })
-				ended = r.core.clock()
-			})
 			for n := range count {
 				r.publishEvent(100, namedEvent("TEST_EVENT",
 					fmt.Sprintf(`{"n":%d,"big":"%s"}`, n+1, filler)))
 				reader.wantNumber(n + 1)
 			}
-			frozen.Wait()
-			if took := ended - began; took < lag-250 || took > lag+lateness {
-				t.Errorf("the frozen reader was closed after %d ms, want about %d", took, lag)
-			}
+			until(t, "it is closed", func() bool { return r.closes(SlowReader) == 1 })
 			if h := slow.tail('x'); h != nil && h.code != wire.CloseUnknown {
 				t.Errorf("it was closed with %v", h)
 			}

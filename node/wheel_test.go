@@ -138,9 +138,14 @@ func (h *handLoop) elapse(milli int64) {
 }
 
 // sink is a transport that takes everything.
-type sink struct{ closed bool }
+type sink struct{ closed, full bool }
 
-func (*sink) Write(b []byte) (int, error) { return len(b), nil }
+func (s *sink) Write(b []byte) (int, error) {
+	if s.full {
+		return 0, nil
+	}
+	return len(b), nil
+}
 func (s *sink) Close()                    { s.closed = true }
 func (*sink) Move(*loop, *movedSocket)    {}
 func (*sink) Remote() string              { return "test" }
@@ -238,5 +243,41 @@ func TestBeatsMoveTheDeadlineOnly(t *testing.T) {
 	}
 	if want := h.core.limits.deadMilli; lost < want || lost > want+500 {
 		t.Errorf("the silent client was closed after %d ms, want %d", lost, want)
+	}
+}
+
+// TestLagIsCounted holds a reader against the clock: it is closed when it has taken nothing for
+// longer than the limit, and not before; whatever it takes in between begins the time anew.
+func TestLagIsCounted(t *testing.T) {
+	const lag = 5000
+	h := newHandLoop(t, func(s *settings) { s.lagMilli, s.deadMilli = lag, 1_000_000 })
+	io := &sink{}
+	k := h.opened(io)
+	h.say(k, []byte(upgradeRequest("/")))
+	h.say(k, frame(wire.OpcodeText, `{"op":2,"d":{"token":"t","intents":1,"properties":{}}}`))
+	h.pass()
+	if k.state != socketLive {
+		t.Fatalf("state %d, want live", k.state)
+	}
+	send := func() {
+		h.sendPrivate(k.session.handle(h.loop), []*wire.Dispatch{
+			wire.NewDispatch("TEST", []byte(`{}`), nil)})
+		h.pass()
+	}
+	io.full = true
+	send()
+	h.elapse(lag - 500)
+	io.full = false
+	h.elapse(100) // It takes what was waiting.
+	io.full = true
+	send()
+	h.elapse(lag - 500)
+	if k.state != socketLive {
+		t.Fatal("closed before it had taken nothing for the limit")
+	}
+	h.elapse(1000)
+	if k.state == socketLive || h.core.closes[SlowReader].Load() != 1 {
+		t.Errorf("state %d and %d closed, want it closed for reading too slowly", k.state,
+			h.core.closes[SlowReader].Load())
 	}
 }
