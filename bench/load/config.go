@@ -50,7 +50,7 @@ type Config struct {
 	Heartbeat time.Duration // 0: what HELLO says.
 	NoReturn  bool          // Connections that the server ends do not come back.
 
-	Provision bool   // Make users, guilds and members through Admin before connecting.
+	Provision bool   // discord: make users, guilds and members through Admin first.
 	Shape     string // one, small:K, zipf:S; "": one.
 	Guilds    int    // 0: 1 of one, 100 of zipf, as many of small as PerUser asks for.
 	PerUser   int    // Guilds that a user is in on average, for small and zipf; 0: 1.
@@ -82,8 +82,8 @@ type Config struct {
 	Beat          string        // ws: frame sent every Heartbeat.
 	Count         string        // ws: text that a counted frame must contain; "": all count.
 	Room          string        // ws, nats, centrifuge: name of a guild's room; "": room-{g}.
-	PublishURL    string        // centrifuge: HTTP API to publish by, instead of a connection.
-	PublishAPIKey string        // Its X-API-Key.
+	PublishURL    string        // ws, centrifuge: to publish by HTTP, not over a connection.
+	PublishAPIKey string        // centrifuge: its X-API-Key.
 	ServerPID     int           // Its CPU and memory go into the report.
 	Commit        string        // Of the code measured, for the report.
 	ProgressEvery time.Duration // 0: 1 s.
@@ -111,6 +111,7 @@ func (c Config) withDefaults() Config {
 	if c.Target == "" {
 		c.Target = TargetDiscord
 	}
+	c.Provision = c.Provision && c.Target == TargetDiscord
 	if c.Target == TargetDiscord {
 		orString(&c.Token, TokenDefault)
 	}
@@ -195,8 +196,8 @@ func (c *Config) validateAddresses() error {
 	if c.Target == TargetDiscord && c.Admin == "" && (c.Provision || publishes) {
 		return errors.New("-admin: needed to provision and to publish; see -provision=false")
 	}
-	if c.Target == TargetWS && c.PublishFrame == "" && publishes {
-		return errors.New("-publish-frame: needed to publish to a ws target")
+	if c.Target == TargetWS && c.PublishFrame+c.PublishURL == "" && publishes {
+		return errors.New("-publish-frame or -publish-url: needed to publish to a ws target")
 	}
 	for u := range strings.SplitSeq(c.URL, ",") {
 		if err := c.checkURL("url", u, "ws"); err != nil {

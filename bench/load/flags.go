@@ -178,7 +178,8 @@ func (c *Config) bindOthers(f *flag.FlagSet) {
 	f.StringVar(&c.Room, "room", c.Room,
 		"ws, nats, centrifuge: `name` of a guild's room; empty: room-{g}")
 	f.StringVar(&c.PublishURL, "publish-url", c.PublishURL,
-		"centrifuge: publish to this `URL` (/api/publish) instead of over a connection")
+		"publish by POST to this `URL` instead of over a connection; ws: one event a line; "+
+			"centrifuge: its /api/publish")
 	f.StringVar(&c.PublishAPIKey, "publish-key", c.PublishAPIKey, "centrifuge: its API `key`")
 	f.IntVar(&c.ServerPID, "server-pid", c.ServerPID,
 		"`process` whose processor time and memory go into the report")

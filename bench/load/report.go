@@ -72,7 +72,9 @@ type Counts struct {
 	Published      uint64 `json:"published"`       // Events that the backend door accepted.
 	PublishRefused uint64 `json:"publish_refused"` // 429 and 503.
 	PublishFailed  uint64 `json:"publish_failed"`  // Anything else.
-	Expected       uint64 `json:"expected"`        // Deliveries that Published should become.
+	// Expected are the deliveries that Published should become, at the connections that were ready
+	// when publishing began and read at full speed. Who comes back by IDENTIFY misses some.
+	Expected uint64 `json:"expected"`
 
 	SequenceGaps    uint64 `json:"sequence_gaps"`    // Times that s was more than one higher.
 	SequenceMissing uint64 `json:"sequence_missing"` // Numbers in these gaps.

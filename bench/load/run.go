@@ -20,7 +20,10 @@ func Run(ctx context.Context, c Config, progress io.Writer) (Report, error) {
 	if r.config.Provision {
 		fmt.Fprintf(r.progress, "making %d users, %d guilds with %d members\n",
 			r.shape.users, r.shape.guilds(), r.report.Members)
-		if err := r.provision(ctx); err != nil {
+		if err := r.provision(ctx); ctx.Err() != nil {
+			r.report.Interrupted = true
+			return r.report, nil
+		} else if err != nil {
 			return Report{}, fmt.Errorf("provision: %w", err)
 		}
 	}

@@ -1,7 +1,10 @@
 package load
 
 import (
+	"bytes"
 	"context"
+	"fmt"
+	"net/http"
 	"strconv"
 	"strings"
 	"time"
@@ -86,6 +89,9 @@ func (w *ws) beat(l *loop, c *conn) {
 }
 
 func (w *ws) door(r *run) (door, error) {
+	if w.config.PublishURL != "" {
+		return &postDoor{client: r.http, url: w.config.PublishURL}, nil
+	}
 	s, err := dialSocket(r, func([]byte) ([]byte, int, error) { return nil, 0, nil })
 	if err != nil {
 		return nil, err
@@ -111,6 +117,26 @@ func (d *wsDoor) publish(_ context.Context, guild int, events [][]byte) (answer,
 	}
 	return answer{accepted: len(events)}, nil
 }
+
+// postDoor hands events in by HTTP, one a line.
+type postDoor struct {
+	client *http.Client
+	url    string
+}
+
+func (d *postDoor) publish(ctx context.Context, _ int, events [][]byte) (answer, error) {
+	body := append(bytes.Join(events, []byte("\n")), '\n')
+	status, reply, err := post(ctx, d.client, http.MethodPost, d.url, body, nil)
+	if err == nil && status/100 != 2 {
+		err = fmt.Errorf("publish: %d %.200s", status, reply)
+	}
+	if err != nil {
+		return answer{}, err
+	}
+	return answer{accepted: len(events)}, nil
+}
+
+func (d *postDoor) close() {}
 
 // rooms are the guilds of the shape under the names that rooms have elsewhere.
 type rooms struct {
