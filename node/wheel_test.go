@@ -146,9 +146,9 @@ func (s *sink) Write(b []byte) (int, error) {
 	}
 	return len(b), nil
 }
-func (s *sink) Close()                    { s.closed = true }
-func (*sink) Move(*loop, *movedSocket)    {}
-func (*sink) Remote() string              { return "test" }
+func (s *sink) Close()                 { s.closed = true }
+func (*sink) Move(*loop, *movedSocket) {}
+func (*sink) Remote() string           { return "test" }
 
 func (h *handLoop) dial() *socket { return h.opened(&sink{}) }
 
