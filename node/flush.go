@@ -99,9 +99,7 @@ func (l *loop) put(k *socket, buf []byte, control int) (all bool) {
 	}
 	n, err := k.io.Write(buf)
 	if err != nil {
-		l.core.closes[ConnectionLost].Add(1)
-		l.detach(k, ConnectionLost)
-		l.hangUp(k)
+		l.writeFailed(k)
 		return false
 	}
 	l.stats.wrote(n)
@@ -119,6 +117,16 @@ func (l *loop) put(k *socket, buf []byte, control int) (all bool) {
 	}
 	l.block(k, n > 0)
 	return false
+}
+
+// writeFailed ends a connection that is no more. One that is being closed ends for the reason that it
+// is closed for: a client that is done may be gone before it has our answer.
+func (l *loop) writeFailed(k *socket) {
+	if k.state != socketClosing {
+		l.core.closes[ConnectionLost].Add(1)
+		l.detach(k, ConnectionLost)
+	}
+	l.hangUp(k)
 }
 
 // block notes that the kernel took nothing more, or as much as nothing.

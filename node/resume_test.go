@@ -129,6 +129,28 @@ func TestWhatKeepsASession(t *testing.T) {
 	}
 }
 
+// TestDoneAndGone: who says 1000 and resets is done, though our answer cannot be written.
+func TestDoneAndGone(t *testing.T) {
+	r := resumeRig(t)
+	const clients = 40
+	for range clients {
+		c := r.login(1)
+		c.joined(1)
+		_ = c.conn.(*net.TCPConn).SetLinger(0)
+		c.write(closeFrame(1000))
+		c.conn.Close()
+	}
+	r.until("all are gone", func() bool { return r.core.connections.Load() == 0 })
+	all, err := r.SessionsOf(r.context(), 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	done, lost := r.closes(ClientDone), r.closes(ConnectionLost)
+	if done+lost != clients || uint64(len(all)) != lost {
+		t.Errorf("%d were done and %d lost, and %d sessions are kept", done, lost, len(all))
+	}
+}
+
 // TestBytesBehindResume has commands arrive in one packet with RESUME, the last of them cut in
 // half.
 func TestBytesBehindResume(t *testing.T) {

@@ -259,7 +259,8 @@ func (l *loop) keepFrame(k *socket) bool {
 // sayClose writes a close frame, behind the frame that the socket may be in the middle of. What
 // the kernel does not take now is not waited for.
 //
-// REQUIRES: k.state == socketClosing, so that no dispatch is written behind it.
+// REQUIRES: k.state == socketClosing, so that no dispatch is written behind it; and the session, if
+// any, is detached next.
 func (l *loop) sayClose(k *socket, code wire.CloseCode, sentence string) {
 	k.control = wire.AppendClose(k.control, code, sentence)
 	l.write(k)

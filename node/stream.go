@@ -101,9 +101,7 @@ func (l *loop) writeStream(k *socket) {
 func (l *loop) putStream(k *socket, buf []byte) (all bool) {
 	n, err := k.io.Write(buf)
 	if err != nil {
-		l.core.closes[ConnectionLost].Add(1)
-		l.detach(k, ConnectionLost)
-		l.hangUp(k)
+		l.writeFailed(k)
 		return false
 	}
 	l.stats.wrote(n)
