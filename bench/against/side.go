@@ -68,6 +68,10 @@ func startThrong(ctx context.Context, b *bench) (*running, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := crowd.FillJournals(ctx, node, load.Config{}); err != nil {
+		_ = node.Stop()
+		return nil, err
+	}
 	return &running{
 		process: node.Process,
 		publish: func(ctx context.Context, events [][]byte) error {

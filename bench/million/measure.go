@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"time"
 
 	"throng/bench/internal/crowd"
@@ -25,14 +24,6 @@ const (
 	// how long that is waited for.
 	idleMin = 125 * time.Second
 	idleMax = 160 * time.Second
-)
-
-// Journals are filled before memory is looked at: they are of fixed size, and what everybody gets
-// on arrival would otherwise fill them just while the sessions come that are to be measured.
-const (
-	warmSessions   = 16 // So many that every loop has some.
-	warmEvents     = 80
-	warmFrameBytes = 950_000
 )
 
 // subject is a node under measurement.
@@ -85,8 +76,7 @@ func (s *subject) slopes(ctx context.Context, first, all int) error {
 		return err
 	}
 	groups := []crowd.Group{
-		{Name: "warm", First: 0, Connections: warmSessions, Clients: s.clients},
-		{Name: "first", First: warmSessions, Connections: first - warmSessions, Clients: s.clients},
+		{Name: "first", Connections: first, Clients: s.clients},
 		{Name: "rest", First: first, Connections: all - first, Clients: s.clients},
 	}
 	if err := s.provision(ctx, groups, all); err != nil {
@@ -96,7 +86,7 @@ func (s *subject) slopes(ctx context.Context, first, all int) error {
 	if err != nil {
 		return err
 	}
-	if err := s.warm(ctx, groups[0]); err != nil {
+	if err := crowd.FillJournals(ctx, s.node, s.clients); err != nil {
 		return err
 	}
 	full, err := s.read(ctx)
@@ -105,7 +95,7 @@ func (s *subject) slopes(ctx context.Context, first, all int) error {
 	}
 	var at [2]reading
 	began, cpu := time.Now(), time.Duration(0)
-	for i, g := range groups[1:] {
+	for i, g := range groups {
 		if began = time.Now(); i == 1 {
 			if cpu, err = s.node.CPU(); err != nil {
 				return err
@@ -158,22 +148,6 @@ func (s *subject) provision(ctx context.Context, groups []crowd.Group, all int) 
 		return err
 	}
 	s.note("%d users are members", all)
-	return nil
-}
-
-// warm connects a few sessions and fills the journals of all loops by large events to them.
-func (s *subject) warm(ctx context.Context, g crowd.Group) error {
-	if err := s.crowd.Join(ctx, s.node, g); err != nil {
-		return err
-	}
-	for range warmEvents {
-		_, err := s.crowd.Deliver(ctx, uint64(g.Connections), func() error {
-			return s.node.Publish(ctx, bigGuild, crowd.Events(bigGuild, warmFrameBytes, 1))
-		})
-		if err != nil {
-			return fmt.Errorf("fill the journals: %w", err)
-		}
-	}
 	return nil
 }
 

@@ -23,10 +23,12 @@ type Collection struct {
 // forcedLine is written before a collection for which two minutes without one are the reason.
 const forcedLine = "GC forced"
 
-// parseCollection reads a line of the trace.
+// parseCollection reads a line of the trace. The runtime writes it in pieces, so that a line of
+// the log can come between the first of them, "gc ", and the rest.
 func parseCollection(line string) (c Collection, ok bool) {
-	rest, found := strings.CutPrefix(line, "gc ")
-	if !found || !strings.Contains(rest, " ms clock, ") {
+	rest := strings.TrimPrefix(line, "gc ")
+	number, _, found := strings.Cut(rest, " @")
+	if _, err := strconv.Atoi(number); err != nil || !found {
 		return c, false
 	}
 	c.Forced = strings.HasSuffix(line, "(forced)")

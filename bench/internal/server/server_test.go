@@ -13,6 +13,10 @@ func TestCollectionsOfTheTrace(t *testing.T) {
 	if !ok || c != want {
 		t.Errorf("got %+v, %v, want %+v", c, ok, want)
 	}
+	if c, ok := parseCollection("2 @1.5s 1%: 1+2+3 ms clock, 1+2/3/4+5 ms cpu, 4->4->2 MB, 2 P"); !ok ||
+		c.Pause != 3*time.Millisecond || c.LiveMB != 2 {
+		t.Errorf("a line without its beginning is %+v, %v", c, ok)
+	}
 	for _, line := range []string{"", "gc forced", `{"msg":"gc 7 @"}`, "scvg: 8 MB released",
 		"gc 7 @1s 1%: 0.02 ms clock, 0.04 ms cpu, 4 MB"} {
 		if _, ok := parseCollection(line); ok {

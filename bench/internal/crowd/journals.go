@@ -1,0 +1,46 @@
+package crowd
+
+import (
+	"context"
+	"fmt"
+
+	"throng/bench/internal/server"
+	"throng/bench/load"
+)
+
+// Who and what fills the journals. The ids are far from those of any bench.
+const (
+	fillUser       = 50_000_000
+	fillGuild      = 50_000_000
+	fillSessions   = 16 // So many that each loop has some.
+	fillFrameBytes = 950_000
+	fillBytes      = 80 << 20 // Above -journal's default.
+)
+
+// FillJournals fills the journals of all loops by large events to a few sessions of a guild of
+// their own, which then leave. A journal is of fixed size, but its memory is not touched before it
+// is needed: on a fresh node, what everybody is sent on arrival fills it just while the sessions
+// come whose memory is to be measured.
+func FillJournals(ctx context.Context, node *server.Throng, clients load.Config) error {
+	g := Group{Name: "fill", First: fillUser, Connections: fillSessions, Clients: clients}
+	if err := node.PutGuild(ctx, fillGuild, 1); err != nil {
+		return err
+	}
+	if err := g.Provision(ctx, node, fillGuild); err != nil {
+		return err
+	}
+	var c Crowd
+	defer c.Stop()
+	if err := c.Join(ctx, node, g); err != nil {
+		return err
+	}
+	for range fillBytes/fillFrameBytes + 1 {
+		_, err := c.Deliver(ctx, fillSessions, func() error {
+			return node.Publish(ctx, fillGuild, Events(fillGuild, fillFrameBytes, 1))
+		})
+		if err != nil {
+			return fmt.Errorf("fill the journals: %w", err)
+		}
+	}
+	return nil
+}
