@@ -119,8 +119,8 @@ func (l *loop) put(k *socket, buf []byte, control int) (all bool) {
 	return false
 }
 
-// writeFailed ends a connection that is no more. One that is being closed ends for the reason that it
-// is closed for: a client that is done may be gone before it has our answer.
+// writeFailed ends a connection that is no more. One that is being closed ends for the reason that
+// it is closed for: a client that is done may be gone before it has our answer.
 func (l *loop) writeFailed(k *socket) {
 	if k.state != socketClosing {
 		l.core.closes[ConnectionLost].Add(1)
