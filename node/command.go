@@ -37,17 +37,34 @@ func (l *loop) command(k *socket, m wire.Message, rest []byte) (moved bool) {
 			l.closeSocket(k, AlreadyIdentified, "The connection is already identified.")
 			return false
 		}
-		if cmd.Op == wire.OpIdentify {
-			l.identify(k, cmd.Data)
-			return false
-		}
-		return l.resume(k, cmd.Data, rest)
+		return l.start(k, cmd, rest)
 	}
 	if k.state != socketLive {
 		l.closeSocket(k, NotIdentified, "The first command is IDENTIFY or RESUME.")
 		return false
 	}
 	l.sessionCommand(k, cmd)
+	return false
+}
+
+// start begins a session or goes on with one, unless too many do at this moment: after an outage
+// everybody comes back at once, and Invalid Session makes clients wait a few seconds of their own.
+func (l *loop) start(k *socket, cmd wire.Command, rest []byte) (moved bool) {
+	now := l.core.clock()
+	switch {
+	case cmd.Op == wire.OpIdentify && !l.core.starts.take(now):
+		l.core.identifies.late.Add(1)
+		l.refuseSession(k)
+	case cmd.Op == wire.OpIdentify:
+		l.identify(k, cmd.Data)
+	case !l.core.returns.take(now):
+		l.core.resumes.late.Add(1)
+		// The session stays: d is true. The heartbeat request is for discordgo; see refuseSession.
+		k.control = wire.AppendHeartbeatRequest(k.control, k.variant)
+		k.control = wire.AppendInvalidSession(k.control, k.variant, true)
+	default:
+		return l.resume(k, cmd.Data, rest)
+	}
 	return false
 }
 

@@ -39,6 +39,9 @@ type core struct {
 	live     *xsync.MapOf[wire.Snowflake, []fanout.Handle] // user -> live sessions
 	channels *xsync.MapOf[wire.Snowflake, wire.Snowflake]  // channel -> guild, of loaded guilds
 	buckets  identifyBuckets
+	accepts  rate // handshakes
+	starts   rate // IDENTIFYs
+	returns  rate // RESUMEs
 
 	// Atomic: written by many, read by metrics and by new connections.
 	draining     atomic.Bool
@@ -81,6 +84,12 @@ type settings struct {
 	identifyGapMilli  int64
 	identifyWaitMilli int64
 	connectionsMax    int64
+	acceptRate        int64 // handshakes per second, 0 = no limit; so the others
+	acceptBurst       int64
+	identifyRate      int64
+	identifyBurst     int64
+	resumeRate        int64
+	resumeBurst       int64
 	journalBytes      int
 	contextBytes      int64 // budget for connections' own compressors
 	sealBytesMin      int   // a dispatch of this length is compressed for who asked in IDENTIFY
@@ -194,6 +203,9 @@ func newCore(s settings, log *slog.Logger, dir store.Directory) *core {
 		live:     xsync.NewMapOfWithHasher[wire.Snowflake, []fanout.Handle](hashSnowflake),
 		channels: xsync.NewMapOfWithHasher[wire.Snowflake, wire.Snowflake](hashSnowflake),
 		events:   eventCounts{xsync.NewMapOf[string, *xsync.Counter]()},
+		accepts:  rate{perSecond: s.acceptRate, burst: s.acceptBurst},
+		starts:   rate{perSecond: s.identifyRate, burst: s.identifyBurst},
+		returns:  rate{perSecond: s.resumeRate, burst: s.resumeBurst},
 	}
 }
 

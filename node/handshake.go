@@ -15,6 +15,10 @@ func (l *loop) handshake(k *socket, buf []byte) (consumed int) {
 	if fault == nil && n == 0 {
 		return 0
 	}
+	if fault == nil && !l.core.accepts.take(l.core.clock()) {
+		fault = &wire.HandshakeError{Status: http.StatusServiceUnavailable,
+			Reason: "Too many connections are being opened; come again in a second."}
+	}
 	if fault == nil && l.core.draining.Load() {
 		fault = &wire.HandshakeError{Status: http.StatusServiceUnavailable,
 			Reason: "The node is shutting down."}

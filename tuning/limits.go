@@ -21,6 +21,22 @@ const (
 	// An unidentified connection costs a slot and no queue, so waiting is cheap.
 	IdentifyTimeout = 30 * time.Second
 
+	// AcceptRateMax handshakes a second on the average, and AcceptBurstMax at once; then 503. One
+	// processor takes some 20,000 connections a second, and a herd must leave time for who is in.
+	AcceptRateMax  = 20_000
+	AcceptBurstMax = 40_000
+
+	// IdentifyRateMax IDENTIFYs a second, and IdentifyBurstMax at once; then op 9, upon which
+	// clients wait for some seconds of their own choice. READY and GUILD_CREATE of one session are
+	// 100 µs and up.
+	IdentifyRateMax  = 10_000
+	IdentifyBurstMax = 40_000
+
+	// ResumeRateMax RESUMEs a second, and ResumeBurstMax at once; then op 9 with d true, which
+	// keeps the session. A resume costs less than an identify, and is what a herd should do.
+	ResumeRateMax  = 20_000
+	ResumeBurstMax = 80_000
+
 	// DescriptorReserve are descriptors never given to gateway connections: 3 standard streams,
 	// the store's file, 3 listeners, APIConnectionsMin, 16 duplicates while resumes change loops
 	// and 8 for what the runtime and the host check open: 3+1+3+32+16+8 = 63.

@@ -1,0 +1,69 @@
+package node
+
+import (
+	"testing"
+
+	"throng/wire"
+)
+
+// TestRateAdmitsInEverySecond looks at later seconds too: a limiter whose burst hides that nothing
+// is refilled admits one connection a second for ever after.
+func TestRateAdmitsInEverySecond(t *testing.T) {
+	r := rate{perSecond: 100, burst: 250}
+	now := int64(10_000)
+	admit := func(asked int) (taken int) {
+		for range asked {
+			if r.take(now) {
+				taken++
+			}
+		}
+		return taken
+	}
+	if got := admit(1000); got != 250 {
+		t.Errorf("at once: got %d, want the burst of 250", got)
+	}
+	for second := range 5 {
+		now += 1000
+		if got := admit(1000); got < 99 || got > 101 {
+			t.Errorf("second %d: got %d, want 100", second+1, got)
+		}
+	}
+	now += 3_600_000
+	if got := admit(1000); got != 250 {
+		t.Errorf("after an hour: got %d, want the burst of 250", got)
+	}
+	var none rate
+	if !none.take(0) || !none.take(0) {
+		t.Error("without a limit: refused")
+	}
+}
+
+// TestHerdIsAdmittedInShares has more clients come at once than the node takes in: those above it
+// are told to come again, in the protocol's terms, and can.
+func TestHerdIsAdmittedInShares(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, Config{}, func(c *core) {
+		c.starts = rate{perSecond: 1000, burst: 2}
+		c.returns = rate{perSecond: 1000, burst: 1}
+		c.clock = func() int64 { return 1000 } // Nothing is refilled.
+	})
+	r.user(10, true)
+	r.guild(100, 10)
+	first, second := r.login(10), r.login(10)
+	third := r.dial("/?v=10&encoding=json")
+	third.wantOp(wire.OpHello)
+	third.send(2, identifyBody(10, ""))
+	third.wantOp(wire.OpHeartbeat)
+	if h := third.wantOp(wire.OpInvalidSession); string(h.Data) != "false" {
+		t.Errorf("an IDENTIFY too many: got d %s, want false", h.Data)
+	}
+	first.conn.Close()
+	second.conn.Close()
+	back := first.again()
+	back.wantEvent("RESUMED")
+	late := second.again()
+	late.wantOp(wire.OpHeartbeat)
+	if h := late.wantOp(wire.OpInvalidSession); string(h.Data) != "true" {
+		t.Errorf("a RESUME too many: got d %s, want true", h.Data)
+	}
+}
