@@ -2,8 +2,10 @@ package node
 
 import (
 	"errors"
+	"slices"
 
 	"throng/fanout"
+	"throng/store"
 	"throng/wire"
 )
 
@@ -235,8 +237,16 @@ func (s *shard) each(m *eachGuild) {
 // merge puts what several steps of one guild have to keep together, in their order. What they say
 // is emitted step by step: the next may take the last receiver from a loop that this one speaks to.
 func merge(into *fanout.Change, c fanout.Change) {
-	into.Ops = append(into.Ops, c.Ops...)
+	for _, op := range c.Ops {
+		if op.Kind == store.OpPutGuild {
+			// Only the last matters, and a thousand of half a megabyte are half a gigabyte.
+			into.Ops = slices.DeleteFunc(into.Ops, isDocument)
+		}
+		into.Ops = append(into.Ops, op)
+	}
 	into.Index = c.Index
 	into.Joined = append(into.Joined, c.Joined...)
 	into.Left = append(into.Left, c.Left...)
 }
+
+func isDocument(op store.Op) bool { return op.Kind == store.OpPutGuild }

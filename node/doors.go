@@ -101,13 +101,21 @@ func (n *Node) PutUsers(ctx context.Context, users []api.UserInput) ([]error, er
 		ops = append(ops, store.Op{Kind: store.OpPutUser, User: record.ID, UserRecord: record})
 		made = append(made, record)
 	}
-	if err := n.keep(ctx, ops); err != nil {
-		return nil, err
+	if len(ops) == 0 {
+		return errs, nil
 	}
-	for _, u := range made {
-		n.core.users.Put(u)
-	}
-	return errs, nil
+	reply := make(chan error, 1)
+	n.core.keep(ops, func(err error) {
+		// Here, and not when the caller hears of it: it may have gone, and of two that replace a
+		// user the last has to be the last in the table too.
+		for _, u := range made {
+			if err == nil {
+				n.core.users.Put(u)
+			}
+		}
+		reply <- err
+	})
+	return errs, n.await(ctx, reply)
 }
 
 // tokenFree says whether a token may become the user's.
@@ -163,7 +171,7 @@ func (n *Node) PutGuild(ctx context.Context, guild wire.Snowflake, doc []byte) e
 			if made {
 				s.adopt(g)
 			}
-			s.core.indexChannels(g)
+			s.listChannels(g)
 			return g, change, nil
 		})
 }
@@ -171,6 +179,7 @@ func (n *Node) PutGuild(ctx context.Context, guild wire.Snowflake, doc []byte) e
 // DeleteGuild removes a guild; its sessions are told.
 func (n *Node) DeleteGuild(ctx context.Context, guild wire.Snowflake) error {
 	return n.change(ctx, guild, func(s *shard, g *fanout.Guild, now int64) (fanout.Change, error) {
+		s.core.members.Add(-int64(g.Info().MemberCount))
 		change := g.Delete(now)
 		s.forget(g)
 		return change, nil
@@ -263,10 +272,8 @@ func (n *Node) Publish(ctx context.Context, guild wire.Snowflake, events []api.E
 			}
 			index = g.Info().EventIndex
 			s.core.members.Add(int64(g.Info().MemberCount - before))
-			if slices.ContainsFunc(all.Ops, func(op store.Op) bool {
-				return op.Kind == store.OpPutGuild
-			}) {
-				s.core.indexChannels(g)
+			if slices.ContainsFunc(all.Ops, isDocument) {
+				s.listChannels(g)
 			}
 			return g, all, nil
 		})

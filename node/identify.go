@@ -96,7 +96,7 @@ func (c *core) user(id wire.Snowflake) (*store.User, error) {
 	}
 	u, err := c.dir.User(uint64(id))
 	if err == nil && u != nil {
-		c.users.Put(u)
+		u = c.users.Add(u)
 	}
 	return u, err
 }

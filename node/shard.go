@@ -31,8 +31,9 @@ type shard struct {
 
 // place is a guild's place on its shard: the guild, or those who wait for it to be loaded.
 type place struct {
-	guild   *fanout.Guild
-	waiting []guildMessage
+	guild    *fanout.Guild
+	waiting  []guildMessage
+	channels []wire.Snowflake // in the core's table, ascending
 }
 
 // guildMessage is something that is asked of a guild.
@@ -147,14 +148,33 @@ func (c *core) loadGuild(id wire.Snowflake) (*fanout.Guild, error) {
 	}
 	g.RestoreMembers(members)
 	c.members.Add(int64(len(members)))
-	c.indexChannels(g)
 	return g, nil
 }
 
-// indexChannels remembers which guild the guild's channels and threads are of.
-func (c *core) indexChannels(g *fanout.Guild) {
-	for _, channel := range g.Channels() {
-		c.channels.Store(channel, g.ID())
+// listChannels has the table of channels hold the guild's channels and threads, and no longer those
+// that it had when it was asked before.
+func (s *shard) listChannels(g *fanout.Guild) {
+	p := s.guilds[g.ID()]
+	now := g.Channels()
+	s.unlistChannels(g.ID(), p.channels, now)
+	for _, channel := range now {
+		if _, known := slices.BinarySearch(p.channels, channel); !known {
+			s.core.channels.Store(channel, g.ID())
+		}
+	}
+	p.channels = now
+}
+
+// unlistChannels takes a guild's channels off the table, but for those that it still has. Both are
+// sorted.
+func (s *shard) unlistChannels(guild wire.Snowflake, channels, but []wire.Snowflake) {
+	gone := func(of wire.Snowflake, there bool) (wire.Snowflake, bool) {
+		return of, !there || of == guild
+	}
+	for _, channel := range channels {
+		if _, kept := slices.BinarySearch(but, channel); !kept {
+			s.core.channels.Compute(channel, gone)
+		}
 	}
 }
 
@@ -175,6 +195,8 @@ func (s *shard) loaded(id wire.Snowflake, g *fanout.Guild, err error) {
 	p.waiting = nil
 	if p.guild = g; g == nil {
 		delete(s.guilds, id)
+	} else {
+		s.listChannels(g)
 	}
 	for _, m := range waiting {
 		switch p := s.guilds[id]; {
@@ -197,9 +219,7 @@ func (s *shard) adopt(g *fanout.Guild) { s.guilds[g.ID()] = &place{guild: g} }
 // forget drops a guild that has been deleted. Its place stays until the directory has forgotten it
 // too (see settle), and who asks for the guild waits there: read before, it would come back.
 func (s *shard) forget(g *fanout.Guild) {
-	for _, channel := range g.Channels() {
-		s.core.channels.Delete(channel)
-	}
+	s.unlistChannels(g.ID(), s.guilds[g.ID()].channels, nil)
 	s.guilds[g.ID()] = &place{}
 }
 

@@ -322,7 +322,10 @@ func TestUsers(t *testing.T) {
 	users.Put(a)
 	users.Put(&User{ID: 2})
 	users.Put(b)
-	if users.Get(1) != b || users.Len() != 2 {
+	if users.Add(a) != b || users.Add(&User{ID: 3}).ID != 3 {
+		t.Error("Add replaced a user, or did not add one")
+	}
+	if users.Get(1) != b || users.Len() != 3 {
 		t.Errorf("got %v of %d", users.Get(1), users.Len())
 	}
 }

@@ -34,6 +34,13 @@ func (u *Users) Put(user *User) {
 	u.byID.Store(user.ID, user)
 }
 
+// Add adds the user unless there is one with its id by now, and returns the one that is there: what
+// was read from a disk must not replace what was put meanwhile.
+func (u *Users) Add(user *User) *User {
+	there, _ := u.byID.LoadOrStore(user.ID, user)
+	return there
+}
+
 // Len returns the number of users.
 func (u *Users) Len() int {
 	return u.byID.Size()
