@@ -3,6 +3,7 @@ package node
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"slices"
 	"time"
@@ -158,6 +159,9 @@ func (n *Node) knows(user wire.Snowflake) error {
 
 // PutGuild creates or replaces a guild.
 func (n *Node) PutGuild(ctx context.Context, guild wire.Snowflake, doc []byte) error {
+	if err := n.channelsFree(guild, doc); err != nil {
+		return err
+	}
 	return n.work(ctx, guild, kindProvision,
 		func(s *shard, g *fanout.Guild, now int64) (*fanout.Guild, fanout.Change, error) {
 			made := g == nil
@@ -174,6 +178,34 @@ func (n *Node) PutGuild(ctx context.Context, guild wire.Snowflake, doc []byte) e
 			s.listChannels(g)
 			return g, change, nil
 		})
+}
+
+// channelsFree refuses a guild that has another's channel or thread: routes that name a channel
+// alone would find whichever was put last.
+func (n *Node) channelsFree(guild wire.Snowflake, doc []byte) (err error) {
+	for _, key := range []string{"channels", "threads"} {
+		list, _ := wire.Field(doc, key)
+		i := 0
+		wire.EachElement(list, func(raw []byte) bool {
+			if id, ok := wire.SnowflakeField(raw, "id"); ok {
+				err = n.channelFree(guild, id, fmt.Sprintf("%s[%d].id", key, i))
+			}
+			i++
+			return err == nil
+		})
+	}
+	return err
+}
+
+func (n *Node) channelFree(guild, channel wire.Snowflake, field string) error {
+	owner, err := n.guildOf(channel)
+	switch {
+	case errors.Is(err, api.UnknownChannel) || err == nil && owner == guild:
+		return nil
+	case err != nil:
+		return err
+	}
+	return api.Conflict(field, "Channel %s is guild %s's.", channel, owner)
 }
 
 // DeleteGuild removes a guild; its sessions are told.
@@ -248,6 +280,13 @@ func (n *Node) Publish(ctx context.Context, guild wire.Snowflake, events []api.E
 	index uint64, rejected []error, err error) {
 	rejected = make([]error, len(events))
 	most := int(n.bodyMax(int64(n.cfg.Journal)))
+	for i, e := range events {
+		if e.Type == "CHANNEL_CREATE" || e.Type == "THREAD_CREATE" {
+			if id, ok := wire.SnowflakeField(e.Data, "id"); ok {
+				rejected[i] = n.channelFree(guild, id, "d.id")
+			}
+		}
+	}
 	err = n.work(ctx, guild, kindPublish,
 		func(s *shard, g *fanout.Guild, now int64) (*fanout.Guild, fanout.Change, error) {
 			if g == nil {
@@ -256,6 +295,9 @@ func (n *Node) Publish(ctx context.Context, guild wire.Snowflake, events []api.E
 			var all fanout.Change
 			before := g.Info().MemberCount
 			for i, e := range events {
+				if rejected[i] != nil {
+					continue
+				}
 				if len(e.Data) > most {
 					rejected[i] = &api.Error{Status: http.StatusRequestEntityTooLarge, Field: "d",
 						Message: "The event is larger than -journal allows."}
@@ -303,10 +345,15 @@ func (n *Node) PublishUser(_ context.Context, user wire.Snowflake, events []api.
 	for _, d := range dispatches {
 		n.core.events.add(d.Name())
 	}
+	// All of the user's sessions get the events or none does: whoever is told to come again would
+	// otherwise bring them twice to some.
 	for _, h := range live {
-		if !n.core.loops[h.Loop].inbox.tryPush(&userEvents{h, dispatches}) {
+		if n.core.loops[h.Loop].inbox.full() {
 			return 0, nil, api.Busy(busyRetry, "The session's loop has too much to do.")
 		}
+	}
+	for _, h := range live {
+		n.core.loops[h.Loop].inbox.push(&userEvents{h, dispatches})
 	}
 	return len(live), rejected, nil
 }

@@ -83,6 +83,9 @@ func (q *inbox[T]) take(done []T) []T {
 	return m
 }
 
+// full says whether tryPush would refuse.
+func (q *inbox[T]) full() bool { return q.depth() >= q.limit }
+
 // depth is how many messages wait.
 func (q *inbox[T]) depth() int {
 	q.mu.Lock()

@@ -68,7 +68,7 @@ func New(cfg Config, log *slog.Logger) (*Node, error) {
 	c.wall = func() int64 { return time.Now().UnixMilli() }
 	c.random = func(b []byte) { _, _ = rand.Read(b) }
 	c.giveUp = func() { os.Exit(1) }
-	if c.authenticate, err = authenticator(cfg, dir); err != nil {
+	if c.authenticate, err = authenticator(cfg, dir, log); err != nil {
 		return nil, errors.Join(err, dir.Close())
 	}
 	n := &Node{
@@ -96,7 +96,7 @@ func openDirectory(cfg Config) (store.Directory, error) {
 }
 
 // authenticator is how tokens are checked: looked up in the directory, or verified.
-func authenticator(cfg Config, dir store.Directory) (func(string) (wire.Snowflake, error), error) {
+func authenticator(cfg Config, dir store.Directory, log *slog.Logger) (func(string) (wire.Snowflake, error), error) {
 	if cfg.Auth == AuthTokens {
 		return func(token string) (wire.Snowflake, error) {
 			id, err := dir.TokenUser(token)
@@ -106,6 +106,11 @@ func authenticator(cfg Config, dir store.Directory) (func(string) (wire.Snowflak
 	verifier, err := auth.New(auth.ModeJWT, cfg.AuthKey)
 	if err != nil {
 		return nil, err
+	}
+	// The node may serve while its issuer is away, since the next token asks again; but somebody
+	// should know.
+	if err := verifier.Warm(context.Background()); err != nil {
+		log.Warn("-auth-key: tokens cannot be checked now", "error", err)
 	}
 	return func(token string) (wire.Snowflake, error) {
 		user, err := verifier.User(context.Background(), token)
