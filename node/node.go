@@ -96,7 +96,8 @@ func openDirectory(cfg Config) (store.Directory, error) {
 }
 
 // authenticator is how tokens are checked: looked up in the directory, or verified.
-func authenticator(cfg Config, dir store.Directory, log *slog.Logger) (func(string) (wire.Snowflake, error), error) {
+func authenticator(cfg Config, dir store.Directory, log *slog.Logger) (
+	func(string) (wire.Snowflake, error), error) {
 	if cfg.Auth == AuthTokens {
 		return func(token string) (wire.Snowflake, error) {
 			id, err := dir.TokenUser(token)
