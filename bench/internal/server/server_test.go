@@ -25,6 +25,16 @@ func TestCollectionsOfTheTrace(t *testing.T) {
 	}
 }
 
+func TestLogEntriesAmongPiecesOfTheTrace(t *testing.T) {
+	for line, want := range map[string]string{
+		`{"msg":"a"}`: `{"msg":"a"}`, `gc {"msg":"a"}`: `{"msg":"a"}`, "gc 2 @": "gc 2 @", "": "",
+	} {
+		if got := string(logEntry(line)); got != want {
+			t.Errorf("in %q: got %q, want %q", line, got, want)
+		}
+	}
+}
+
 func TestMetricsAndTheirDifferences(t *testing.T) {
 	earlier := parseMetrics("# HELP a b\nthrong_writes_total 5\n" +
 		"throng_handle_seconds_sum{type=\"publish\"} 0.5\n" +

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"net/http"
-	"os"
 	"strings"
 	"sync"
 	"time"
@@ -53,12 +52,8 @@ func StartThrong(ctx context.Context, program string, flags ...string) (*Throng,
 			t.collections.mu.Unlock()
 			return
 		}
-		var entry struct{ Msg, Level, Door, Addr string }
-		if json.Unmarshal([]byte(text), &entry) != nil {
-			_, _ = os.Stderr.WriteString("throng: " + text + "\n")
-			return
-		}
-		if entry.Msg == "listening" {
+		var entry struct{ Msg, Door, Addr string }
+		if json.Unmarshal(logEntry(text), &entry) == nil && entry.Msg == "listening" {
 			doors <- door{entry.Door, entry.Addr}
 		}
 	}
@@ -81,6 +76,12 @@ func StartThrong(ctx context.Context, program string, flags ...string) (*Throng,
 		}
 	}
 	return t, nil
+}
+
+// logEntry is the JSON in a line of output: a line of the log may stand after a piece of the
+// collector's trace, which is not written at once.
+func logEntry(line string) []byte {
+	return []byte(line[max(strings.IndexByte(line, '{'), 0):])
 }
 
 // Collections are the garbage collections so far.
