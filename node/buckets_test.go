@@ -2,6 +2,7 @@ package node
 
 import (
 	"testing"
+	"time"
 
 	"throng/wire"
 )
@@ -60,4 +61,27 @@ func TestIdentifyThatWouldWaitTooLong(t *testing.T) {
 	clear(r.core.buckets.next)
 	r.core.buckets.mu.Unlock()
 	c.identify(1, "")
+}
+
+// TestManyIdentifyBuckets: buckets in use are not gone through at every IDENTIFY, and those that are
+// not go. The former took 0.4 ms each, under the one lock, when 10,000 users a second came.
+func TestManyIdentifyBuckets(t *testing.T) {
+	var b identifyBuckets
+	const gap, wait = 5000, 30_000
+	began := time.Now()
+	for n := range 20 * identifyBucketsKept {
+		key := identifyBucket{wire.Snowflake(n), 0}
+		if at, ok := b.reserve(key, 1, gap, wait); at != 0 || !ok {
+			t.Fatalf("user %d waits %d, %v", n, at, ok)
+		}
+	}
+	if took := time.Since(began); took > 10*time.Second {
+		t.Errorf("it took %v", took)
+	}
+	for n := range 30 * identifyBucketsKept {
+		b.reserve(identifyBucket{wire.Snowflake(n), 1}, 2*gap+int64(n), 1, wait)
+	}
+	if len(b.next) > 3*identifyBucketsKept {
+		t.Errorf("%d buckets are left", len(b.next))
+	}
 }

@@ -134,6 +134,7 @@ type identifyBuckets struct {
 	// Guarded by mu.
 	mu   sync.Mutex
 	next map[identifyBucket]int64
+	full int // how many there are when the old ones are looked for
 }
 
 type identifyBucket struct {
@@ -147,14 +148,16 @@ func (b *identifyBuckets) reserve(k identifyBucket, now, gap, waitMax int64) (wa
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.next == nil {
-		b.next = map[identifyBucket]int64{}
+		b.next, b.full = map[identifyBucket]int64{}, identifyBucketsKept
 	}
-	if len(b.next) > identifyBucketsKept {
+	if len(b.next) > b.full {
 		for k, at := range b.next {
 			if at <= now {
 				delete(b.next, k)
 			}
 		}
+		// Not again at the next one, when most of them are in use.
+		b.full = max(identifyBucketsKept, 2*len(b.next))
 	}
 	at := max(b.next[k], now)
 	if at-now > waitMax {
