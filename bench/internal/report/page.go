@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 )
 
@@ -131,8 +132,10 @@ func figuresTable(figures []Figure) string {
 		if f.Note != "" {
 			state += ", " + f.Note
 		}
-		rows = append(rows, []string{f.What, sign + " " + Number(f.Limit) + " " + f.Unit,
-			Number(f.Measured) + " " + f.Unit, state})
+		limit := strconv.FormatFloat(f.Limit, 'f', -1, 64)
+		rows = append(rows, []string{f.What,
+			strings.TrimSpace(sign + " " + limit + " " + f.Unit),
+			strings.TrimSpace(Number(f.Measured) + " " + f.Unit), state})
 	}
 	var b strings.Builder
 	table(&b, []string{"what", "to reach", "measured", ""}, rows)

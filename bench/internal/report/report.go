@@ -192,6 +192,8 @@ func Number(v float64) string {
 	switch a := math.Abs(v); {
 	case math.IsNaN(v) || math.IsInf(v, 0):
 		return "-"
+	case a == 0:
+		return "0"
 	case a >= 1000:
 		return grouped(int64(math.Round(v)))
 	case a >= 100:

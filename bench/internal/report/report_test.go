@@ -146,7 +146,7 @@ func TestPageShowsResults(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, want := range []string{"| ours | 1.50 |", "![bars](results/delivery.svg)",
-		"| cost | ≤ 2.00 µs | 1.50 µs | reached |", "It costs 1.50.", "`0123456789ab`",
+		"| cost | ≤ 2 µs | 1.50 µs | reached |", "It costs 1.50.", "`0123456789ab`",
 		"No result yet."} {
 		if !strings.Contains(got, want) {
 			t.Errorf("the page lacks %q:\n%s", want, got)
@@ -174,7 +174,7 @@ func TestPageIsWhatTheResultsSay(t *testing.T) {
 
 func TestNumber(t *testing.T) {
 	for v, want := range map[float64]string{
-		0.254: "0.25", 1: "1.00", 17.36: "17.4", 129.4: "129", 1234567: "1,234,567",
+		0: "0", 0.254: "0.25", 1: "1.00", 17.36: "17.4", 129.4: "129", 1234567: "1,234,567",
 		-9000: "-9,000", 1005: "1,005",
 	} {
 		if got := Number(v); got != want {

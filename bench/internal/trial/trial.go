@@ -26,6 +26,9 @@ import (
 	"throng/bench/internal/server"
 )
 
+// runsMin is how many runs a median needs. A bench may preset fewer where one takes very long.
+const runsMin = 3
+
 // Trial is one execution of a bench.
 type Trial struct {
 	// Static after construction.
@@ -50,8 +53,9 @@ type Options struct {
 // result. It does not return when something failed.
 func Main(bench, question string, o Options, measure func(ctx context.Context, t *Trial) error) {
 	if o.Runs == 0 {
-		o.Runs = 3
+		o.Runs = runsMin
 	}
+	runsLeast := min(o.Runs, runsMin)
 	if o.Timeout == 0 {
 		o.Timeout = 15 * time.Minute
 	}
@@ -61,6 +65,10 @@ func Main(bench, question string, o Options, measure func(ctx context.Context, t
 	flag.Parse()
 	if flag.NArg() > 0 {
 		fmt.Fprintf(os.Stderr, "%s: %q is no flag\n", bench, flag.Arg(0))
+		os.Exit(2)
+	}
+	if o.Runs < runsLeast && !*dirty {
+		fmt.Fprintf(os.Stderr, "%s: -runs: a result needs at least %d\n", bench, runsLeast)
 		os.Exit(2)
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
