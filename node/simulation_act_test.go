@@ -153,7 +153,7 @@ func (w *world) step() {
 		// Nobody has anything to do for a while.
 		w.now += int64(r.IntN(900))
 		for _, l := range w.core.loops {
-			l.tick()
+			w.tick(l)
 		}
 	}
 	if w.chance(60) {
@@ -172,7 +172,7 @@ func (w *world) step() {
 		}
 	case what < 39:
 		if i := r.IntN(len(w.loops)); w.loops[i].asleep < w.steps {
-			w.core.loops[i].tick()
+			w.tick(w.core.loops[i])
 		}
 	case what < 47:
 		if w.workers.asleep < w.steps {

@@ -33,6 +33,7 @@ type simPipe struct {
 	aliveAt                                int64 // it last had a session
 
 	short           bool // the last write was short
+	triedAt         int  // the last write was then, in ticks
 	sent, delivered int
 	beats           []int // where heartbeats end in what is sent
 	begins          int   // where IDENTIFY or RESUME ends
@@ -53,6 +54,7 @@ func (p *simPipe) Write(b []byte) (n int, err error) {
 	if p.closed || p.moving || p.ended {
 		p.w.fail("%v: the node writes to a connection that is not its own", p)
 	}
+	p.triedAt = p.w.ticks
 	k := p.socket
 	if k != nil && k.state == socketClosing && p.closingAt == 0 {
 		p.closingAt = p.loop.time

@@ -178,7 +178,7 @@ func (w *world) runAll() {
 func (w *world) tickAll(milli int64) {
 	w.now += milli
 	for _, l := range w.core.loops {
-		l.tick()
+		w.tick(l)
 	}
 }
 
@@ -208,12 +208,26 @@ func (w *world) settle() {
 	w.fail("not everybody got everything: %s", waits)
 }
 
+// tick holds that a loop tries each blocked connection on every tick.
+func (w *world) tick(l *loop) {
+	w.ticks++
+	l.tick()
+	for _, k := range l.blocked {
+		if p := k.io.(*simPipe); k.state < socketClosing && p.triedAt != w.ticks {
+			w.fail("%v: blocked, and not tried again", p)
+		}
+	}
+}
+
 // checkWritten holds that nothing waits for a tick that could be written at once.
 func (w *world) checkWritten() {
 	for i, l := range w.core.loops {
 		for _, k := range l.sockets {
-			if k != nil && k.state == socketLive && k.stuck == 0 && l.out.Unsent(k.session.slot) > 0 {
-				w.fail("loop %d has left %d frames to the tick", i, l.out.Unsent(k.session.slot))
+			if k == nil || k.state != socketLive || k.stuck != 0 {
+				continue
+			}
+			if n := l.out.Unsent(k.session.slot); n > 0 {
+				w.fail("loop %d has left %d frames to the tick", i, n)
 			}
 		}
 	}

@@ -30,6 +30,7 @@ type world struct {
 
 	now      int64
 	steps    int
+	ticks    int
 	loops    []simOwner
 	shards   []simOwner
 	workers  simOwner
