@@ -24,6 +24,8 @@ func (c *simClient) act() {
 		p.deliver(r.IntN(200))
 	case what < c.w.opts.cuts:
 		c.leave(p)
+	case what < 25 && p.resuming && !p.closing:
+		c.connect() // It does not wait for an answer.
 	case what < 30 && p.live && !p.closing:
 		c.misbehave(p)
 	case what < 400:
