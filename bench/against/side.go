@@ -68,7 +68,7 @@ func startThrong(ctx context.Context, b *bench) (*running, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := crowd.FillJournals(ctx, node, load.Config{}); err != nil {
+	if err := crowd.FillJournals(ctx, node, load.Config{}, crowd.JournalBytes); err != nil {
 		_ = node.Stop()
 		return nil, err
 	}

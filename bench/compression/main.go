@@ -160,7 +160,8 @@ func (b *bench) single(ctx context.Context, m mode, node *server.Throng, c *crow
 // memory connects everybody and takes the slope of resident memory.
 func (b *bench) memory(ctx context.Context, m mode, node *server.Throng, c *crowd.Crowd,
 	groups ...crowd.Group) error {
-	if err := crowd.FillJournals(ctx, node, load.Config{}); err != nil {
+	err := crowd.FillJournals(ctx, node, load.Config{}, crowd.JournalBytes)
+	if err != nil {
 		return err
 	}
 	var resident []int64

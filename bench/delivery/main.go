@@ -6,7 +6,7 @@
 // 9,000 sessions in one guild get frames of exactly 300, 1,024 and 4,096 bytes, first with nothing
 // to batch, then with several events pending. The floor is bench/rawlimit with as many sockets and
 // bytes. It needs a C compiler and 20,000 descriptors, writes bench/results/delivery.json, and ends
-// by itself after some four minutes.
+// by itself after some two minutes.
 package main
 
 import (

@@ -6,7 +6,7 @@
 // One guild grows from 1,000 to 18,000 sessions, and on a node of their own 1 to 9,000 guilds of
 // two. The time of a guild shard and of an event loop is the node's own account; processor time is
 // the scheduler's. It needs 20,000 descriptors, writes bench/results/growth.json, and ends by
-// itself after some four minutes.
+// itself after some three minutes.
 package main
 
 import (

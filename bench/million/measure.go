@@ -18,8 +18,11 @@ const (
 	probeRate  = 10
 	probeBytes = 300
 	settle     = 3 * time.Second
-	// restful is how long the runtime gets to give memory back after a collection.
-	restful = 8 * time.Second
+	// After a collection the runtime gives memory back little by little. It is at rest when less
+	// than restShare went in restSpan, or after restMax.
+	restSpan  = 5 * time.Second
+	restMax   = time.Minute
+	restShare = 0.005
 	// idleMin is longer than the two minutes after which a collection is forced, and idleMax is
 	// how long that is waited for.
 	idleMin = 125 * time.Second
@@ -31,6 +34,7 @@ type subject struct {
 	node    *server.Throng
 	clients load.Config
 	crowd   crowd.Crowd
+	journal int // -journal, in bytes
 	add     func(name string, value float64)
 	note    func(format string, args ...any)
 }
@@ -62,11 +66,24 @@ func (s *subject) read(ctx context.Context) (r reading, err error) {
 		return r, err
 	}
 	r.heap = metrics["go_memstats_heap_alloc_bytes"]
-	if err = trial.Pause(ctx, restful); err != nil {
-		return r, err
-	}
-	r.rest, err = s.node.Resident()
+	r.rest, err = s.rest(ctx)
 	return r, err
+}
+
+// rest waits until resident memory no longer falls.
+func (s *subject) rest(ctx context.Context) (int64, error) {
+	before, err := s.node.Resident()
+	for end := time.Now().Add(restMax); err == nil && time.Now().Before(end); {
+		if err := trial.Pause(ctx, restSpan); err != nil {
+			return 0, err
+		}
+		var now int64
+		if now, err = s.node.Resident(); float64(before-now) < restShare*float64(before) {
+			return now, err
+		}
+		before = now
+	}
+	return before, err
 }
 
 // slopes connects first and then all, and takes what each between the two costs.
@@ -86,7 +103,7 @@ func (s *subject) slopes(ctx context.Context, first, all int) error {
 	if err != nil {
 		return err
 	}
-	if err := crowd.FillJournals(ctx, s.node, s.clients); err != nil {
+	if err := crowd.FillJournals(ctx, s.node, s.clients, s.journal); err != nil {
 		return err
 	}
 	full, err := s.read(ctx)

@@ -5,8 +5,8 @@
 //
 // 9,000 sessions are cut at once, miss events, and resume; every client checks its sequence
 // numbers. Then 18,000 clients identify into one guild of 100 channels as fast as they can. It
-// needs 20,000 descriptors, writes bench/results/storms.json, and ends by itself after some four
-// minutes.
+// needs 20,000 descriptors, writes bench/results/storms.json, and ends by itself after a
+// minute.
 package main
 
 import (

@@ -6,22 +6,26 @@ import (
 
 	"throng/bench/internal/server"
 	"throng/bench/load"
+	"throng/tuning"
 )
 
 // Who and what fills the journals. The ids are far from those of any bench.
 const (
-	fillUser       = 50_000_000
-	fillGuild      = 50_000_000
-	fillSessions   = 16 // So many that each loop has some.
-	fillFrameBytes = 950_000
-	fillBytes      = 80 << 20 // Above -journal's default.
+	fillUser          = 50_000_000
+	fillGuild         = 50_000_000
+	fillSessions      = 16 // So many that each loop has some.
+	fillFrameBytesMax = 950_000
 )
 
-// FillJournals fills the journals of all loops by large events to a few sessions of a guild of
-// their own, which then leave. A journal is of fixed size, but its memory is not touched before it
-// is needed: on a fresh node, what everybody is sent on arrival fills it just while the sessions
-// come whose memory is to be measured.
-func FillJournals(ctx context.Context, node *server.Throng, clients load.Config) error {
+// JournalBytes is the default of -journal.
+const JournalBytes = tuning.JournalBytes
+
+// FillJournals fills the journals of all loops, each of so many bytes, by large events to a few
+// sessions of a guild of their own, which then leave. A journal is of fixed size, but its memory is
+// not touched before it is needed: on a fresh node, what everybody is sent on arrival fills it just
+// while the sessions come whose memory is to be measured.
+func FillJournals(ctx context.Context, node *server.Throng, clients load.Config,
+	journalBytes int) error {
 	g := Group{Name: "fill", First: fillUser, Connections: fillSessions, Clients: clients}
 	if err := node.PutGuild(ctx, fillGuild, 1); err != nil {
 		return err
@@ -34,9 +38,10 @@ func FillJournals(ctx context.Context, node *server.Throng, clients load.Config)
 	if err := c.Join(ctx, node, g); err != nil {
 		return err
 	}
-	for range fillBytes/fillFrameBytes + 1 {
+	size := min(fillFrameBytesMax, journalBytes/16)
+	for range journalBytes/size*5/4 + 1 {
 		_, err := c.Deliver(ctx, fillSessions, func() error {
-			return node.Publish(ctx, fillGuild, Events(fillGuild, fillFrameBytes, 1))
+			return node.Publish(ctx, fillGuild, Events(fillGuild, size, 1))
 		})
 		if err != nil {
 			return fmt.Errorf("fill the journals: %w", err)
