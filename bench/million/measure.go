@@ -111,12 +111,11 @@ func (s *subject) slopes(ctx context.Context, first, all int) error {
 		return err
 	}
 	var at [2]reading
-	began, cpu := time.Now(), time.Duration(0)
 	for i, g := range groups {
-		if began = time.Now(); i == 1 {
-			if cpu, err = s.node.CPU(); err != nil {
-				return err
-			}
+		began := time.Now()
+		cpu, err := s.node.CPU()
+		if err != nil {
+			return err
 		}
 		if err := s.crowd.Join(ctx, s.node, g); err != nil {
 			return err
