@@ -193,6 +193,7 @@ func (n *Node) startOwners(stop <-chan struct{}, owners, _ *sync.WaitGroup) {
 		n.core.shards = append(n.core.shards, s)
 		owners.Go(func() { s.run(wake, stop) })
 	}
+	owners.Go(func() { trim(stop) })
 	for range n.cfg.Loops * tuning.WorkersPerProc {
 		owners.Go(func() { n.workers.work(stop) })
 	}

@@ -260,6 +260,12 @@ const (
 	// harder before the kernel kills, and the kernel's socket buffers are outside GOMEMLIMIT.
 	MemoryLimitPercent = 90
 
+	// TrimInterval without a collection makes a node quiet; it then gives memory back if it holds
+	// one part in TrimShare, and TrimBytesMin, more than what is alive.
+	TrimInterval = 5 * time.Second
+	TrimShare    = 8
+	TrimBytesMin = 8 << 20
+
 	// GCPercent is Go's own default. Sessions hold few pointers, so the mark phase is short.
 	GCPercent = 100
 )

@@ -144,6 +144,9 @@ func budgets() []Limit {
 		count("BaseBytes", BaseBytes, "bytes", "the process without sessions"),
 		count("MemoryLimitPercent", MemoryLimitPercent, "percent",
 			"`-memory-limit`, of the cgroup's"),
+		span("TrimInterval", TrimInterval, "without a collection: memory is given back"),
+		count("TrimShare", TrimShare, "parts", "of what is alive; one may be held beyond it"),
+		count("TrimBytesMin", TrimBytesMin, "bytes", "and this much"),
 		count("GCPercent", GCPercent, "percent", "`-gc-percent`"),
 	}
 }

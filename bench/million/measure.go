@@ -18,9 +18,9 @@ const (
 	probeRate  = 10
 	probeBytes = 300
 	settle     = 3 * time.Second
-	// After a collection the runtime gives memory back little by little. It is at rest when less
-	// than restShare went in restSpan, or after restMax.
-	restSpan  = 5 * time.Second
+	// A quiet node gives memory back, and the runtime does little by little. It is at rest when
+	// less than restShare went in restSpan, or after restMax.
+	restSpan  = 12 * time.Second
 	restMax   = time.Minute
 	restShare = 0.005
 	// idleMin is longer than the two minutes after which a collection is forced, and idleMax is
