@@ -29,7 +29,8 @@ type heapFigures struct {
 
 // overdue says whether a node with these figures, an interval after before, should give back.
 func (h heapFigures) overdue(before heapFigures) bool {
-	return h.cycles == before.cycles && h.held > h.alive+h.alive/tuning.TrimShare+tuning.TrimBytesMin
+	enough := h.alive + h.alive/tuning.TrimShare + tuning.TrimBytesMin
+	return h.cycles == before.cycles && h.held > enough
 }
 
 func readHeap() heapFigures {
