@@ -148,7 +148,7 @@ func (m *queryMembers) apply(s *shard, g *fanout.Guild) {
 		m.refuse(s, err)
 		return
 	}
-	s.core.loops[m.handle.Loop].inbox.push(&startStream{&memberStream{to: m.handle, query: &q}})
+	s.core.loops[m.handle.Loop].calls.push(&startStream{&memberStream{to: m.handle, query: &q}})
 }
 
 // askGuild asks for soundboard sounds, or for channel info when fields are named.

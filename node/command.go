@@ -277,7 +277,7 @@ func (h *habits) nextRequest() *memberStream {
 func (l *loop) makeChunks(m *memberStream) bool {
 	m.making = l.core.submit(func() {
 		var chunks []*wire.Dispatch // None, and so the end, should Next fail.
-		defer func() { l.inbox.push(&moreChunks{m, chunks}) }()
+		defer func() { l.calls.push(&moreChunks{m, chunks}) }()
 		chunks = m.query.Next(l.core.limits.chunksAheadMax)
 	})
 	if m.making {

@@ -33,7 +33,7 @@ func (n *Node) drain() {
 	const steps = 100
 	for step := range steps {
 		for _, l := range n.core.loops {
-			l.inbox.push(&sendAway{share: step + 1, of: steps})
+			l.calls.push(&sendAway{share: step + 1, of: steps})
 		}
 		if n.core.connections.Load() == 0 {
 			return
@@ -44,7 +44,7 @@ func (n *Node) drain() {
 	}
 	for n.core.connections.Load() > 0 {
 		for _, l := range n.core.loops {
-			l.inbox.push(&sendAway{share: 1, of: 1})
+			l.calls.push(&sendAway{share: 1, of: 1})
 		}
 		if !n.pause(drainPoll, hard.C) {
 			return

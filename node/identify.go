@@ -34,7 +34,7 @@ func (l *loop) identify(k *socket, d []byte) {
 	index, gen := k.index, k.gen
 	ok := l.core.submit(func() {
 		id := &identity{err: errInternal}
-		defer func() { l.inbox.push(&identified{index, gen, id}) }()
+		defer func() { l.calls.push(&identified{index, gen, id}) }()
 		id = l.core.lookUp(c)
 	})
 	if !ok {

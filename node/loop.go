@@ -18,8 +18,9 @@ type loop struct {
 	// Static after construction.
 	core  *core
 	index int
-	inbox *inbox[loopMessage]
-	again func() // asks the driver for another pass after it has served sockets
+	inbox *inbox[loopMessage] // what guilds say, in their order
+	calls *inbox[loopMessage] // what does not wait behind that; see answered
+	again func()              // asks the driver for another pass after it has served sockets
 
 	// In tests of the frames: in place of command. Else nil.
 	echo func(k *socket, m wire.Message)
@@ -33,11 +34,11 @@ type loop struct {
 	unused   []uint32   // socket indexes
 	blocked  []*socket
 	streams  []*memberStream
-	making   int // of streams: at how many workers are
-	sentAway int // sockets that a drain has told to reconnect
-	putOff   int // receivers looked at since the last writes
-	work     []loopMessage
-	done     int // messages of work that are handled
+	making   int   // of streams: at how many workers are
+	sentAway int   // sockets that a drain has told to reconnect
+	putOff   int   // receivers looked at since the last writes
+	said     share // of inbox
+	called   share // of calls
 	wheel    wheel
 	time     int64 // the loop's own clock, see tick
 	ticked   int64 // the driver's clock at the last tick
@@ -67,6 +68,7 @@ func newLoop(c *core, index int, ring, again func()) *loop {
 		core:  c,
 		index: index,
 		inbox: newInbox[loopMessage](c.limits.loopInboxMax, ring),
+		calls: newInbox[loopMessage](c.limits.loopInboxMax, ring),
 		again: again,
 		out: store.NewOutbox(c.limits.journalBytes, c.limits.pendingMax,
 			func(frame []byte, hole int, kind uint8, seq uint32) {
@@ -74,6 +76,7 @@ func newLoop(c *core, index int, ring, again func()) *loop {
 			}),
 		time: 1,
 	}
+	l.said.inbox, l.called.inbox = l.inbox, l.calls
 	l.board = fanout.NewBoard(l.out)
 	l.ticked = c.clock()
 	l.wheel = newWheel(l.time, c.limits.tickMilli)
@@ -89,7 +92,8 @@ func newLoop(c *core, index int, ring, again func()) *loop {
 // While turns are left the writes are put off, up to a bound: a session that is written once with
 // all the events of a burst costs little more than one that is written with the first of them.
 func (l *loop) pass() {
-	empty := l.takeInbox()
+	empty := l.answered()
+	empty = l.takeInbox() && empty
 	start := time.Now()
 	looked := l.board.Work(l.core.limits.relayPassMax, l.private, l.stepped)
 	if looked > 0 {
@@ -115,19 +119,48 @@ func (l *loop) takeInbox() (empty bool) {
 		if l.board.Queued() >= l.core.limits.loopInboxMax {
 			return false
 		}
-		if l.done == len(l.work) {
-			l.work = l.inbox.take(l.work)
-			l.done = 0
-			if len(l.work) == 0 {
-				return true
-			}
+		m, ok := l.said.next()
+		if !ok {
+			return true
 		}
-		m := l.work[l.done]
-		l.work[l.done] = nil
-		l.done++
 		l.handle(m)
 	}
 	return false
+}
+
+// answered handles a share of what workers, the operator and a drain have to say. A flood in one
+// guild can fill the inbox for a minute, and a client that identifies, or the end of the node,
+// would wait as long. It reports whether it found nothing more.
+func (l *loop) answered() (empty bool) {
+	for range l.core.limits.loopPassMax {
+		m, ok := l.called.next()
+		if !ok {
+			return true
+		}
+		l.handle(m)
+	}
+	return false
+}
+
+// share is what an owner has taken from an inbox and not worked through.
+type share struct {
+	inbox *inbox[loopMessage]
+	work  []loopMessage
+	done  int // messages of work that are handled
+}
+
+// next is the next message; there is none when the inbox was found empty.
+func (s *share) next() (m loopMessage, ok bool) {
+	if s.done == len(s.work) {
+		s.work = s.inbox.take(s.work)
+		if s.done = 0; len(s.work) == 0 {
+			return nil, false
+		}
+	}
+	m = s.work[s.done]
+	s.work[s.done] = nil
+	s.done++
+	return m, true
 }
 
 // handle does one message. An event only gets in line for its guild's turn, which is timed there.

@@ -98,7 +98,7 @@ func (c *collector) Collect(out chan<- prometheus.Metric) {
 	}
 	for i, l := range core.loops {
 		name := strconv.Itoa(i)
-		gauge(descInbox, float64(l.inbox.depth()), "loop"+name)
+		gauge(descInbox, float64(l.inbox.depth()+l.calls.depth()), "loop"+name)
 		gauge(descJournal, float64(l.stats.journalBytes.Load()), name)
 		gauge(descBlocked, float64(l.stats.blocked.Load()), name)
 		gauge(descRelays, float64(l.stats.relays.Load()), name)

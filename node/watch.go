@@ -78,7 +78,7 @@ func (m *askLoop) do(l *loop) {
 
 func (n *Node) onLoop(ctx context.Context, index int, run func(l *loop) error) error {
 	m := &askLoop{run, make(chan error, 1)}
-	n.core.loops[index].inbox.push(m)
+	n.core.loops[index].calls.push(m)
 	return n.await(ctx, m.reply)
 }
 
