@@ -2,6 +2,7 @@ package node
 
 import (
 	"encoding/json"
+	"slices"
 
 	"throng/fanout"
 	"throng/wire"
@@ -90,7 +91,9 @@ func (l *loop) sessionCommand(k *socket, cmd wire.Command) {
 			l.fail(k, fault)
 			return
 		}
-		for _, g := range c.GuildIDs {
+		// One answer a guild, however often it is named: answers are far longer than a name.
+		slices.Sort(c.GuildIDs)
+		for _, g := range slices.Compact(c.GuildIDs) {
 			l.ask(s, g, &askGuild{guildCall{g}, s.asker(l), wire.ChannelInfoCommand{}})
 		}
 	case wire.OpRequestChannelInfo:

@@ -192,6 +192,25 @@ func TestSoundsAndChannelInfo(t *testing.T) {
 	}
 }
 
+// TestSoundsOncePerGuild: a guild that is named a hundred times in one command answers it once.
+func TestSoundsOncePerGuild(t *testing.T) {
+	_, c, _ := watched(t, `{"channels":[{"id":"102","type":2,"name":"talk"}]}`)
+	c.send(31, `{"guild_ids":["100"`+repeat(`,"100"`, 99)+`]}`)
+	c.send(43, `{"guild_id":"100","fields":["status"]}`)
+	answers := 0
+	for {
+		switch h := c.wantOp(wire.OpDispatch); h.Type {
+		case "SOUNDBOARD_SOUNDS":
+			answers++
+		case "CHANNEL_INFO":
+			if answers != 1 {
+				t.Errorf("%d answers, want 1", answers)
+			}
+			return
+		}
+	}
+}
+
 // TestETFSession speaks ETF in both directions.
 func TestETFSession(t *testing.T) {
 	r := startRig(t, Config{})

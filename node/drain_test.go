@@ -94,6 +94,25 @@ func TestDrain(t *testing.T) {
 	}
 }
 
+// TestReplayGivesNoTimeToThoseSentAway: who has been told to reconnect is closed when that time is
+// up, also when it had a replay under way.
+func TestReplayGivesNoTimeToThoseSentAway(t *testing.T) {
+	r := startRig(t, Config{})
+	r.user(1, true)
+	c := r.login(1)
+	r.onLoop(c.home(), func(l *loop) {
+		id, _ := parseSessionID(c.session)
+		s := l.byID(id)
+		l.sendAway(s.socket)
+		end := s.socket.deadline
+		s.resumedSeq = 1
+		l.replayed(s.socket)
+		if s.socket.deadline != end || s.resumedSeq != 0 {
+			t.Errorf("it has %d ms more", s.socket.deadline-end)
+		}
+	})
+}
+
 // TestDrainOfThoseWithoutASession closes them at once: some libraries cannot take op 7 before
 // READY.
 func TestDrainOfThoseWithoutASession(t *testing.T) {

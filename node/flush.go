@@ -149,7 +149,9 @@ func (l *loop) replayed(k *socket) {
 	}
 	if _, sent, _ := l.out.Seqs(s.slot); sent >= s.resumedSeq {
 		s.resumedSeq = 0
-		k.deadline = max(k.deadline, l.time+l.core.limits.deadMilli)
+		if !k.told {
+			k.deadline = max(k.deadline, l.time+l.core.limits.deadMilli)
+		}
 	}
 }
 
