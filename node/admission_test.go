@@ -69,3 +69,21 @@ func TestHerdIsAdmittedInShares(t *testing.T) {
 		t.Errorf("a RESUME too many: got d %s, want true", h.Data)
 	}
 }
+
+// TestUserHasSoManySessions counts those that are detached, too.
+func TestUserHasSoManySessions(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, Config{}, func(c *core) { c.limits.userSessionsMax = 3 })
+	r.user(10, true)
+	r.user(11, true)
+	for range 2 {
+		r.login(10).conn.Close()
+	}
+	r.until("two are detached", func() bool { return r.totals().detached == 2 })
+	r.login(10)
+	more := r.dial("/?v=10&encoding=json")
+	more.wantOp(wire.OpHello)
+	more.send(2, identifyBody(10, ""))
+	more.wantClose(wire.CloseUnknown)
+	r.login(11)
+}

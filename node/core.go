@@ -80,6 +80,7 @@ type settings struct {
 	memberListMilli   int64
 	joinsInFlightMax  int
 	shardGuildsMax    int
+	userSessionsMax   int // 0 = no limit
 	identifyBuckets   int // max_concurrency, 0 = off
 	identifyGapMilli  int64
 	identifyWaitMilli int64

@@ -134,6 +134,11 @@ func (l *loop) judge(id *identity) (r CloseReason, sentence string) {
 	case id.user == nil:
 		return WrongToken, "Authentication failed."
 	}
+	// Sessions outlive their sockets, so a limit of connections is none of what one token can hold.
+	if most := l.core.limits.userSessionsMax; most > 0 &&
+		len(l.core.sessionsOf(wire.Snowflake(id.user.ID))) >= most {
+		return NodeBusy, "The user has as many sessions as it may."
+	}
 	c := &id.command
 	if c.HasIntents {
 		if !wire.ValidIntents(c.Intents, id.user.Bot) {

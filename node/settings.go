@@ -33,6 +33,7 @@ func settingsOf(cfg Config) settings {
 		memberListMilli:   milli(tuning.MemberListInterval),
 		joinsInFlightMax:  tuning.JoinsInFlightMax,
 		shardGuildsMax:    tuning.ShardGuildsMax,
+		userSessionsMax:   tuning.UserSessionsMax,
 		identifyBuckets:   cfg.IdentifyConcurrency,
 		identifyGapMilli:  milli(tuning.IdentifyGap),
 		identifyWaitMilli: milli(tuning.IdentifyWaitMax),

@@ -83,6 +83,11 @@ const (
 	// ShardGuildsMax guilds in one session, the protocol's bound; above it 4011 asks for shards.
 	ShardGuildsMax = 2500
 
+	// UserSessionsMax sessions of one user, those without a socket included; then 4000. The largest
+	// bots have some thousands of shards, twice over while they change their number. Without a
+	// bound one token that identifies and leaves holds 4 KB for each time in the resume window.
+	UserSessionsMax = 10_000
+
 	// IdentifyGap is the time between two identifies of one bucket, the protocol's own figure, and
 	// IdentifyWaitMax how long an IDENTIFY is held back for it before it is refused with op 9.
 	IdentifyGap     = 5 * time.Second

@@ -69,6 +69,7 @@ func inbound() []Limit {
 		span("MemberListInterval", MemberListInterval,
 			"whole member lists, per guild and session"),
 		count("ShardGuildsMax", ShardGuildsMax, "guilds", "in one session; then 4011"),
+		count("UserSessionsMax", UserSessionsMax, "sessions", "of one user; then 4000"),
 		span("IdentifyGap", IdentifyGap, "`-identify-concurrency`: per bucket"),
 		span("IdentifyWaitMax", IdentifyWaitMax, "an IDENTIFY held back for its bucket; then op 9"),
 		count("JoinsInFlightMax", JoinsInFlightMax, "guilds", "joined at a time by one session"),
