@@ -110,9 +110,9 @@ func TestConfigConnectionsFollowTheDescriptors(t *testing.T) {
 		got         int
 		refused     bool
 	}{
-		{"what is left", 300, 0, 300 - 64 - 6, false},
+		{"what is left", 300, 0, 300 - 80 - 6, false},
 		{"fewer", 300, 100, 100, false},
-		{"one too many", 300, 231, 0, true},
+		{"one too many", 300, 215, 0, true},
 		{"no room at all", 70, 0, 0, true},
 	} {
 		t.Run(c.name, func(t *testing.T) {

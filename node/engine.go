@@ -63,7 +63,7 @@ type driver struct {
 func newEngine(c *core, address string) *engine {
 	e := &engine{
 		core: c, address: address, booted: make(chan gnet.Engine, 1),
-		moves: make(chan move, movesMax), bound: map[gnet.EventLoop]*driver{},
+		moves: make(chan move, tuning.MovesMax), bound: map[gnet.EventLoop]*driver{},
 		refusal: wire.AppendHandshakeRefusal(nil, &wire.HandshakeError{Status: 503,
 			Reason: "The node holds as many connections as it may."}),
 	}
@@ -87,7 +87,7 @@ func (e *engine) run(cfg Config, stop <-chan struct{}) error {
 	for _, d := range e.drivers {
 		go d.keepGoing(ended)
 	}
-	for range movers {
+	for range tuning.MoversMax {
 		go e.move(ended)
 	}
 	go e.tick(ended)

@@ -15,12 +15,8 @@ import (
 // The descriptor is duplicated at once, while it is certainly ours, and gnet closes the original. A
 // moving connection is counted like any other, and holds one descriptor like any other: who would
 // send the node RESUMEs for other loops' sessions could otherwise have it open more than it may,
-// and the accept that then fails ends all loops. Enrolling takes two more for a moment, so only so
-// many do that at a time as the reserve has room for.
-const (
-	movers   = 16
-	movesMax = 65_536
-)
+// and the accept that then fails ends all loops. Enrolling takes two more for a moment, so only
+// tuning.MoversMax do that at a time.
 
 // move is a connection between two loops.
 type move struct {

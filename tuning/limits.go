@@ -38,9 +38,14 @@ const (
 	ResumeBurstMax = 80_000
 
 	// DescriptorReserve are descriptors never given to gateway connections: 3 standard streams,
-	// the store's file, 3 listeners, APIConnectionsMin, 16 duplicates while resumes change loops
-	// and 8 for what the runtime and the host check open: 3+1+3+32+16+8 = 63.
-	DescriptorReserve = 64
+	// the store's file, 3 listeners, APIConnectionsMin, two duplicates for each of MoversMax and 8
+	// for what the runtime and the host check open: 3+1+3+32+32+8 = 79.
+	DescriptorReserve = 80
+
+	// MoversMax connections change their loop at a time, for a RESUME, and MovesMax wait for it;
+	// then they are closed, and their clients come back.
+	MoversMax = 16
+	MovesMax  = 65_536
 
 	// DescriptorsPerLoop: an epoll descriptor, a wake-up descriptor and the loop's own listener.
 	DescriptorsPerLoop = 3
@@ -295,10 +300,12 @@ const (
 	_ = uint(ShardInboxMax - 64*JoinsInFlightMax)           // 64 arriving sessions do not fill it.
 	_ = uint(LoopInboxMax - ShardInboxMax)                  // A full shard fits in a loop.
 	_ = uint(LoopInboxMax - LoopPassMax)                    // A pass is a part of the inbox.
-	_ = uint(DescriptorReserve - APIConnectionsMin - 31)    // See DescriptorReserve.
 	_ = uint(FlushBytesMax - WriteBufferBytes)              // A write may fill the buffer.
 	_ = uint64(DrainHard - DrainGrace - DrainSpread)        // An orderly drain has time to end.
 	_ = uint(100 - MemoryLimitPercent)                      // A share is no more than the whole.
+
+	// See DescriptorReserve.
+	_ = uint(DescriptorReserve - APIConnectionsMin - 2*MoversMax - 15)
 )
 
 // HeartbeatDeadAfter is how long a connection may be silent: one and a half intervals, since the

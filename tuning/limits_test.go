@@ -117,11 +117,11 @@ func TestDescriptorsKeepTheReserve(t *testing.T) {
 	}{
 		{"nothing known", 0, 2, 0, 32},
 		{"smaller than the reserve", 60, 2, 0, 32},
-		{"a test's limit", 300, 2, 300 - 64 - 6, 32},
-		{"a shell's limit", 1024, 4, 1024 - 64 - 12, 32},
-		{"a build machine", 20_000, 2, 20_000 - 64 - 6 - (312 - 32), 312},
-		{"a million", 1 << 20, 64, 1<<20 - 64 - 192 - (4096 - 32), 4096},
-		{"no limit at all", 1<<64 - 1, 1, 1<<30 - 64 - 3 - (4096 - 32), 4096},
+		{"a test's limit", 300, 2, 300 - 80 - 6, 32},
+		{"a shell's limit", 1024, 4, 1024 - 80 - 12, 32},
+		{"a build machine", 20_000, 2, 20_000 - 80 - 6 - (312 - 32), 312},
+		{"a million", 1 << 20, 64, 1<<20 - 80 - 192 - (4096 - 32), 4096},
+		{"no limit at all", 1<<64 - 1, 1, 1<<30 - 80 - 3 - (4096 - 32), 4096},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			gateway, http := Descriptors(c.limit, c.loops)

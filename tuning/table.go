@@ -49,6 +49,8 @@ func opening() []Limit {
 		count("ResumeRateMax", ResumeRateMax, "a second", "RESUMEs; then op 9, resumable"),
 		count("ResumeBurstMax", ResumeBurstMax, "at once", "of these"),
 		count("DescriptorReserve", DescriptorReserve, "descriptors", "store, listeners, HTTP"),
+		count("MoversMax", MoversMax, "connections", "that change their loop at a time, to resume"),
+		count("MovesMax", MovesMax, "connections", "that wait for it; then they are closed"),
 		count("DescriptorsPerLoop", DescriptorsPerLoop, "descriptors", "epoll, wake-up, listener"),
 		count("APIConnectionsMin", APIConnectionsMin, "connections", "HTTP, on a small host"),
 		count("APIConnectionsMax", APIConnectionsMax, "connections", "HTTP, on a large host"),

@@ -2,6 +2,7 @@ package api
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"net/http"
 	"strings"
@@ -100,26 +101,17 @@ func (d *clientDoor) getApplication(w http.ResponseWriter, r *http.Request) erro
 
 // getGuild serves GET guilds/{id}.
 func (d *clientDoor) getGuild(w http.ResponseWriter, r *http.Request) error {
-	user, err := d.authenticate(r)
-	if err != nil {
-		return err
-	}
-	id, err := pathID(r, "id")
-	if err != nil {
-		return err
-	}
-	ctx, cancel := d.ask(r)
-	defer cancel()
-	doc, err := d.node.GuildDoc(ctx, id, user.ID)
-	if err != nil {
-		return err
-	}
-	writeRaw(w, http.StatusOK, doc)
-	return nil
+	return d.getObject(w, r, d.node.GuildDoc)
 }
 
 // getChannel serves GET channels/{id}.
 func (d *clientDoor) getChannel(w http.ResponseWriter, r *http.Request) error {
+	return d.getObject(w, r, d.node.ChannelDoc)
+}
+
+// getObject answers with what the node has under the id in the path, as the caller may see it.
+func (d *clientDoor) getObject(w http.ResponseWriter, r *http.Request,
+	look func(ctx context.Context, id, as wire.Snowflake) ([]byte, error)) error {
 	user, err := d.authenticate(r)
 	if err != nil {
 		return err
@@ -130,7 +122,7 @@ func (d *clientDoor) getChannel(w http.ResponseWriter, r *http.Request) error {
 	}
 	ctx, cancel := d.ask(r)
 	defer cancel()
-	doc, err := d.node.ChannelDoc(ctx, id, user.ID)
+	doc, err := look(ctx, id, user.ID)
 	if err != nil {
 		return err
 	}
