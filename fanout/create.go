@@ -24,8 +24,7 @@ func (g *Guild) Join(r Receiver, now int64) (Change, error) {
 	g.receivers.add(r, class)
 	m := Msg{Kind: MsgAdmit, Loop: int(r.Loop), To: r.Handle, Receiver: r, Class: class}
 	if r.Intents&wire.IntentGuilds != 0 {
-		body := g.createBody(&r, class, member)
-		m.Dispatches = []*wire.Dispatch{wire.NewDispatch("GUILD_CREATE", body, nil)}
+		m.Dispatches = []*wire.Dispatch{g.create(&r, class, member)}
 	}
 	t.send(m)
 	return t.done(), nil
@@ -49,23 +48,22 @@ func (g *Guild) Leave(h Handle, now int64) Change {
 	return t.done()
 }
 
-// createBody is the body of GUILD_CREATE: a head that is the same for all, then what differs.
+// create is GUILD_CREATE: a head that is the same for all, then what differs.
 //
-// The head is most of the bytes, roles and channels, and is encoded once for as long as the guild
-// does not change; a session costs one copy of it. Bots get all channels, hidden ones included;
+// The head is most of the bytes, roles and channels, and is encoded and packed once for as long as
+// the guild does not change; a session costs one copy of it. Bots get all channels, hidden ones included;
 // threads and voice states only where they may look.
-func (g *Guild) createBody(r *Receiver, class uint32, self store.Member) []byte {
+func (g *Guild) create(r *Receiver, class uint32, self store.Member) *wire.Dispatch {
 	if g.head == nil {
-		g.head = g.appendGuild(make([]byte, 0, g.docBytes))
-		g.head = append(g.head, `,"lazy":true,"unavailable":false`...)
+		head := g.appendGuild(make([]byte, 0, g.docBytes))
+		g.head = wire.NewShared(append(head, `,"lazy":true,"unavailable":false`...))
 	}
 	count := g.members.Len()
 	large := count > r.LargeThreshold
 	voice := g.usersInVoice(0)
 	members := g.createMembers(r, self, voice, large)
-	dst := make([]byte, 0, len(g.head)+1024+512*len(members))
-	dst = append(dst, g.head...)
-	dst = appendTime(wire.AppendKey(dst, "joined_at"), self.JoinedAt)
+	dst := make([]byte, 0, 1024+512*len(members))
+	dst = appendTime(append(dst, `,"joined_at":`...), self.JoinedAt)
 	dst = wire.AppendBool(wire.AppendKey(dst, "large"), large)
 	dst = wire.AppendInt(wire.AppendKey(dst, "member_count"), int64(count))
 	dst = append(wire.AppendKey(dst, "threads"), '[')
@@ -94,7 +92,7 @@ func (g *Guild) createBody(r *Receiver, class uint32, self store.Member) []byte 
 			}
 		}
 	}
-	return append(dst, ']', '}')
+	return wire.NewDispatchAfter("GUILD_CREATE", g.head, append(dst, ']', '}'))
 }
 
 // createMembers returns the members that GUILD_CREATE shows, ascending. Without GUILD_PRESENCES, or

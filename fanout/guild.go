@@ -40,7 +40,7 @@ type Guild struct {
 	messageSeq   int
 
 	// head is the part of GUILD_CREATE that is the same for all; nil when it must be made anew.
-	head     []byte
+	head     *wire.Shared
 	docBytes int // Size of the last document, to allocate the next one at once.
 }
 

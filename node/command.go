@@ -238,30 +238,41 @@ func (m *startStream) do(l *loop) {
 // makingMax is how many answers of one loop workers are at: who identifies waits behind no more.
 const makingMax = 2
 
-// goOnStreams asks workers for the next chunks of answers whose sessions have room. Who had a turn
-// goes to the end of the line.
+// goOnStreams asks workers for the next chunks of answers whose sessions have room, and begins
+// behind the one that had the last turn.
 func (l *loop) goOnStreams() {
-	if len(l.streams) == 0 {
-		return
+	l.endStreams()
+	first := l.streamTurn
+	for i := range l.streams {
+		if l.making == makingMax {
+			return
+		}
+		at := (first + i) % len(l.streams)
+		m := l.streams[at]
+		s := l.session(m.to)
+		if m.making || s.socket == nil || l.out.Unsent(s.slot) > l.core.limits.chunksAheadMax {
+			continue
+		}
+		if l.makeChunks(m) {
+			l.streamTurn = at + 1
+		}
 	}
-	var had []*memberStream
+}
+
+// endStreams takes answers off the line that are complete or whose sessions are gone. A session's
+// next request takes the place of the one that is complete. NB: nothing here can panic half way,
+// which would leave a request in the line twice, or nowhere.
+func (l *loop) endStreams() {
 	kept := l.streams[:0]
 	for _, m := range l.streams {
 		s := l.session(m.to)
 		if s != nil && m.over {
 			m = s.habits.nextRequest()
 		}
-		if s == nil || m == nil {
-			continue
-		}
-		if m.making || l.making == makingMax || s.socket == nil ||
-			l.out.Unsent(s.slot) > l.core.limits.chunksAheadMax || !l.makeChunks(m) {
+		if s != nil && m != nil {
 			kept = append(kept, m)
-		} else {
-			had = append(had, m)
 		}
 	}
-	kept = append(kept, had...)
 	clear(l.streams[len(kept):])
 	l.streams = kept
 }

@@ -26,27 +26,28 @@ type loop struct {
 	echo func(k *socket, m wire.Message)
 
 	// Owned by the loop goroutine.
-	out      *store.Outbox
-	board    *fanout.Board
-	sessions []*session // by slot
-	sockets  []*socket  // by index
-	gens     []uint32   // by socket index
-	unused   []uint32   // socket indexes
-	blocked  []*socket
-	streams  []*memberStream
-	making   int   // of streams: at how many workers are
-	sentAway int   // sockets that a drain has told to reconnect
-	putOff   int   // receivers looked at since the last writes
-	said     share // of inbox
-	called   share // of calls
-	wheel    wheel
-	time     int64 // the loop's own clock, see tick
-	ticked   int64 // the driver's clock at the last tick
-	scratch  []byte
-	packed   []byte // scratch for what a connection's own compressor makes
-	decoded  []byte // scratch for inbound ETF
-	private  fanout.Private
-	stepped  func(*fanout.Msg)
+	out        *store.Outbox
+	board      *fanout.Board
+	sessions   []*session // by slot
+	sockets    []*socket  // by index
+	gens       []uint32   // by socket index
+	unused     []uint32   // socket indexes
+	blocked    []*socket
+	streams    []*memberStream
+	making     int   // of streams: at how many workers are
+	streamTurn int   // of streams: behind the one that was made for last
+	sentAway   int   // sockets that a drain has told to reconnect
+	putOff     int   // receivers looked at since the last writes
+	said       share // of inbox
+	called     share // of calls
+	wheel      wheel
+	time       int64 // the loop's own clock, see tick
+	ticked     int64 // the driver's clock at the last tick
+	scratch    []byte
+	packed     []byte // scratch for what a connection's own compressor makes
+	decoded    []byte // scratch for inbound ETF
+	private    fanout.Private
+	stepped    func(*fanout.Msg)
 
 	// Atomic: written by the loop, read by metrics.
 	stats loopStats
@@ -192,22 +193,20 @@ func (l *loop) sendPrivate(to fanout.Handle, dispatches []*wire.Dispatch) {
 		return
 	}
 	for _, d := range dispatches {
-		f, v := d.Frame(s.variant), s.variant
-		if s.payload && len(f.Bytes) >= l.core.limits.sealBytesMin {
-			f, v = l.seal(s, f), wire.VariantSealed
+		var f wire.Frame
+		v := s.variant
+		if s.payload && d.BodyBytes() >= l.core.limits.sealBytesMin {
+			// Its number is inside, so it has to be the one that Send is going to give.
+			given, _, _ := l.out.Seqs(s.slot)
+			f, v = d.Seal(v, given+1), wire.VariantSealed
+		} else {
+			f = d.Frame(v)
 		}
 		if !l.out.Send(s.slot, f.Bytes, f.Hole, uint8(v)) {
 			l.endSession(s, OversizedDispatch)
 			return
 		}
 	}
-}
-
-// seal makes a frame with payload compression: a zlib document of its own, number included, so
-// that the number has to be the one that Send is going to give.
-func (l *loop) seal(s *session, f wire.Frame) wire.Frame {
-	given, _, _ := l.out.Seqs(s.slot)
-	return wire.Seal(f, s.variant, given+1)
 }
 
 // afterStep goes on with a session's joins when a guild has taken it in or sent it away.

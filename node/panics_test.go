@@ -157,6 +157,32 @@ func TestPanicInAPassDoesNotStopTheLoop(t *testing.T) {
 	s.unharmed()
 }
 
+// TestPanicInAPassLosesNoRequest: the pass ends in its middle when it has just taken up a session's
+// next request, which then has to be in the line still.
+func TestPanicInAPassLosesNoRequest(t *testing.T) {
+	for at := range int32(6) {
+		var submits atomic.Int32
+		submits.Store(-100)
+		s := panicRig(t, func(c *core) {
+			submit := c.submit
+			c.submit = func(job func()) bool {
+				if submits.Add(1) == at+1 {
+					panic("a test's")
+				}
+				return submit(job)
+			}
+		})
+		submits.Store(0)
+		one := s.witness.command(8, `{"guild_id":"100","user_ids":["1"],"nonce":"a"}`)
+		s.witness.write(append(one, s.witness.command(8, `{"guild_id":"100","user_ids":["2"]}`)...))
+		s.witness.wantEvent("GUILD_MEMBERS_CHUNK")
+		s.witness.wantEvent("GUILD_MEMBERS_CHUNK")
+		// Two answers, and the look at each end.
+		s.until("all is submitted", func() bool { return submits.Load() >= 4 })
+		s.panics = s.core.panics.Load()
+	}
+}
+
 // TestPanicOfATimerLeavesTheOthers: entries of one bucket of the wheel are looked at one by one.
 func TestPanicOfATimerLeavesTheOthers(t *testing.T) {
 	s := panicRig(t)

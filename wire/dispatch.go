@@ -62,6 +62,7 @@ type Frame struct {
 // once, by whoever needs it first. It is safe for use by many goroutines.
 type Dispatch struct {
 	name           string
+	head           *Shared // what body follows, or nil
 	body, stripped []byte
 	frames         [VariantCount]lazyFrame
 }
@@ -82,7 +83,25 @@ func NewDispatch(name string, body, stripped []byte) *Dispatch {
 func (d *Dispatch) Name() string { return d.name }
 
 // Body is the full d. It must not be written to.
-func (d *Dispatch) Body() []byte { return d.body }
+func (d *Dispatch) Body() []byte { return join(d.head, d.body) }
+
+// BodyBytes is the length of the full d.
+func (d *Dispatch) BodyBytes() int { return headBytes(d.head) + len(d.body) }
+
+func headBytes(head *Shared) int {
+	if head == nil {
+		return 0
+	}
+	return len(head.text)
+}
+
+// join is a body with its head, which is the body itself when it has none.
+func join(head *Shared, body []byte) []byte {
+	if head == nil {
+		return body
+	}
+	return append(append(make([]byte, 0, len(head.text)+len(body)), head.text...), body...)
+}
 
 // HasStripped reports whether sessions without MESSAGE_CONTENT get another body.
 func (d *Dispatch) HasStripped() bool { return d.stripped != nil }
@@ -98,15 +117,15 @@ func (d *Dispatch) Frame(v Variant) Frame {
 	}
 	lazy := &d.frames[v]
 	lazy.once.Do(func() {
-		room := make([]byte, 0, frameCapacity(v, d.name, body))
-		lazy.frame.Bytes, lazy.frame.Hole = AppendDispatch(room, v, d.name, body)
+		room := make([]byte, 0, frameCapacity(v, d.name, headBytes(d.head)+len(body)))
+		lazy.frame.Bytes, lazy.frame.Hole = appendDispatch(room, v, d.name, d.head, body)
 	})
 	return lazy.frame
 }
 
 // frameCapacity is exact for JSON, and for ETF a guess that seldom has to grow.
-func frameCapacity(v Variant, name string, body []byte) int {
-	payload := jsonDispatchBytes(name, body)
+func frameCapacity(v Variant, name string, bodyBytes int) int {
+	payload := jsonDispatchBytes(name, bodyBytes)
 	if v.Compression() != CompressionNone {
 		payload = payload/2 + streamBytesExtra
 	} else if v&VariantETF != 0 {
@@ -115,29 +134,39 @@ func frameCapacity(v Variant, name string, body []byte) int {
 	return FrameHeaderBytes(payload) + payload
 }
 
-func jsonDispatchBytes(name string, body []byte) int {
-	return len(jsonHead) + len(name) + len(jsonSeq) + HoleBytesJSON + len(jsonBody) + len(body) +
+func jsonDispatchBytes(name string, bodyBytes int) int {
+	return len(jsonHead) + len(name) + len(jsonSeq) + HoleBytesJSON + len(jsonBody) + bodyBytes +
 		len(jsonTail)
 }
 
 // AppendDispatch appends a whole frame and says where in out its hole is. REQUIRES: as for
 // NewDispatch; a body that ETF cannot carry is a fault of ours and panics.
 func AppendDispatch(dst []byte, v Variant, name string, body []byte) (out []byte, hole int) {
+	return appendDispatch(dst, v, name, nil, body)
+}
+
+// appendDispatch appends a frame whose d is head, if there is one, followed by body.
+func appendDispatch(dst []byte, v Variant, name string, head *Shared, body []byte) ([]byte, int) {
 	if v.Compression() != CompressionNone {
-		return appendDispatchStream(dst, v, name, body)
+		return appendDispatchStream(dst, v, name, head, body)
 	}
 	if v&VariantETF != 0 {
-		return appendDispatchETF(dst, name, body)
+		return appendDispatchETF(dst, name, join(head, body))
 	}
-	dst = AppendFrameHeader(dst, OpcodeText, jsonDispatchBytes(name, body))
-	dst = append(dst, jsonHead...)
-	dst = append(dst, name...)
-	dst = append(dst, jsonSeq...)
-	hole = len(dst)
-	dst = append(dst, jsonHole...)
-	dst = append(dst, jsonBody...)
+	dst = AppendFrameHeader(dst, OpcodeText, jsonDispatchBytes(name, headBytes(head)+len(body)))
+	dst, hole := appendPrefix(dst, name)
+	if head != nil {
+		dst = append(dst, head.text...)
+	}
 	dst = append(dst, body...)
 	return append(dst, jsonTail...), hole
+}
+
+// appendPrefix appends what stands before d in JSON, and says where in it the hole is.
+func appendPrefix(dst []byte, name string) (out []byte, hole int) {
+	dst = append(append(append(dst, jsonHead...), name...), jsonSeq...)
+	hole = len(dst)
+	return append(append(dst, jsonHole...), jsonBody...), hole
 }
 
 func appendDispatchETF(dst []byte, name string, body []byte) (out []byte, hole int) {
@@ -161,20 +190,23 @@ const streamBytesExtra = 128
 
 // appendDispatchStream appends a frame of a compressed connection: the prefix with the hole stored,
 // the rest shared; see stream.go.
-func appendDispatchStream(dst []byte, v Variant, name string, body []byte) (out []byte, hole int) {
+func appendDispatchStream(dst []byte, v Variant, name string, head *Shared, body []byte) (
+	out []byte, hole int) {
 	var prefixBuf [streamBytesExtra]byte
 	var prefix, rest []byte
 	if v&VariantETF != 0 {
-		prefix, hole, rest = splitDispatchETF(prefixBuf[:0], v.Compression(), name, body)
+		prefix, hole, rest = splitDispatchETF(prefixBuf[:0], v.Compression(), name, join(head, body))
+		head = nil
 	} else {
-		prefix = append(append(append(prefixBuf[:0], jsonHead...), name...), jsonSeq...)
-		hole = len(prefix)
-		prefix = append(append(prefix, jsonHole...), jsonBody...)
+		prefix, hole = appendPrefix(prefixBuf[:0], name)
 		rest = append(append(make([]byte, 0, len(body)+len(jsonTail)), body...), jsonTail...)
 	}
 	dst, start := openFrame(dst)
 	dst = appendStored(dst, prefix, v.Compression(), false)
 	hole += len(dst) - len(prefix)
+	if head != nil {
+		dst = append(dst, head.blocks(v.Compression())...)
+	}
 	dst = appendShared(dst, rest, v.Compression())
 	dst, moved := closeFrame(dst, start, OpcodeBinary)
 	return dst, hole + moved

@@ -172,25 +172,41 @@ func zstdBlocks(frame []byte) []byte {
 	return frame[at:]
 }
 
-// Seal makes a frame with payload compression out of a plain one, with its number filled in.
-func Seal(f Frame, v Variant, seq uint32) Frame {
+// Seal makes a frame with payload compression, the number filled in, for v, which has no stream.
+// What many dispatches have in common goes into it as it was packed for zlib-stream.
+func (d *Dispatch) Seal(v Variant, seq uint32) Frame {
+	f := d.Frame(v)
 	plain := bytes.Clone(f.Bytes)
 	PutSeq(plain, f.Hole, v, seq)
-	_, payload, _ := splitFrame(plain)
+	_, text, _ := splitFrame(plain)
 	dst, start := openFrame(make([]byte, 0, len(plain)/2))
-	dst, _ = closeFrame(AppendZlibDocument(dst, payload), start, OpcodeBinary)
+	if d.head == nil || v&VariantETF != 0 {
+		dst = AppendZlibDocument(dst, text)
+	} else {
+		prefix := len(text) - len(d.head.text) - len(d.body) - len(jsonTail)
+		dst = appendStored(append(dst, zlibHeader...), text[:prefix], CompressionZlib, false)
+		dst = append(dst, d.head.blocks(CompressionZlib)...)
+		dst = appendDeflated(dst, text[prefix+len(d.head.text):])
+		dst = binary.BigEndian.AppendUint32(dst, adler32.Checksum(text))
+	}
+	dst, _ = closeFrame(dst, start, OpcodeBinary)
 	return Frame{Bytes: dst}
 }
 
 // AppendZlibDocument appends text as one complete zlib document (RFC 1950): payload compression,
 // for clients that asked for it in IDENTIFY and have no stream.
 func AppendZlibDocument(dst, text []byte) []byte {
+	dst = appendDeflated(append(dst, zlibHeader...), text)
+	return binary.BigEndian.AppendUint32(dst, adler32.Checksum(text))
+}
+
+// appendDeflated appends text as deflate blocks, the last of which is marked so.
+func appendDeflated(dst, text []byte) []byte {
 	d := deflaters.Get().(*deflater)
 	defer deflaters.Put(d)
 	d.out.Reset()
 	d.deflate.Reset(&d.out)
 	_, _ = d.deflate.Write(text)
 	_ = d.deflate.Close()
-	dst = append(append(dst, zlibHeader...), d.out.Bytes()...)
-	return binary.BigEndian.AppendUint32(dst, adler32.Checksum(text))
+	return append(dst, d.out.Bytes()...)
 }
