@@ -51,8 +51,8 @@ func (g *Guild) Leave(h Handle, now int64) Change {
 // create is GUILD_CREATE: a head that is the same for all, then what differs.
 //
 // The head is most of the bytes, roles and channels, and is encoded and packed once for as long as
-// the guild does not change; a session costs one copy of it. Bots get all channels, hidden ones included;
-// threads and voice states only where they may look.
+// the guild does not change; a session costs one copy of it. Bots get all channels, hidden ones
+// included; threads and voice states only where they may look.
 func (g *Guild) create(r *Receiver, class uint32, self store.Member) *wire.Dispatch {
 	if g.head == nil {
 		head := g.appendGuild(make([]byte, 0, g.docBytes))

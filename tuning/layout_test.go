@@ -49,7 +49,8 @@ var modules = map[string][]string{
 // skips are the tests that may skip, as "folder/file_test.go:Function", with the reason. Each must
 // still run somewhere in .ci/run.
 var skips = map[string]string{
-	"bench/clients/javascript_test.go:needNode": "needs Node and npm ci; fails where CI is set",
+	"bench/clients/javascript_test.go:needNode":          "needs Node and npm ci; fails where CI is set",
+	"wire/program_test.go:TestZstdProgramReadsTheStream": "needs zstd; fails where CI is set",
 }
 
 const (

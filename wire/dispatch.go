@@ -195,8 +195,8 @@ func appendDispatchStream(dst []byte, v Variant, name string, head *Shared, body
 	var prefixBuf [streamBytesExtra]byte
 	var prefix, rest []byte
 	if v&VariantETF != 0 {
-		prefix, hole, rest = splitDispatchETF(prefixBuf[:0], v.Compression(), name, join(head, body))
-		head = nil
+		body, head = join(head, body), nil
+		prefix, hole, rest = splitDispatchETF(prefixBuf[:0], v.Compression(), name, body)
 	} else {
 		prefix, hole = appendPrefix(prefixBuf[:0], name)
 		rest = append(append(make([]byte, 0, len(body)+len(jsonTail)), body...), jsonTail...)

@@ -6,12 +6,13 @@ import "sync"
 // first members of an object. GUILD_CREATE is such a body. Roles and channels are the same for all
 // sessions, and are most of it; what differs follows them.
 //
-// A body of 100 channels is 22 KB, and packing that takes 0.4 ms with zlib, 0.2 with zstd. A storm of
-// 18,000 identifies on compressed connections would spend seconds of a core on saying the same
+// A body of 100 channels is 22 KB, and packing that takes 0.4 ms with zlib, 0.2 with zstd. A storm
+// of 18,000 identifies on compressed connections would spend seconds of a core on saying the same
 // again. So the beginning is packed once for a compression, as blocks that may follow anything (see
 // stream.go), and a session's dispatch is a copy of them between two small parts of its own: 50 and
-// 35 us, for 1 % more bytes. See BenchmarkJoin. ETF cannot share like that: its object begins with the number of its members, and
-// has no blanks in which the zstd reset block could hide; it is encoded and packed whole.
+// 35 us, for 1 % more bytes. See BenchmarkJoin. ETF cannot share like that: its object begins with
+// the number of its members, and has no blanks in which the zstd reset block could hide; it is
+// encoded and packed whole.
 //
 // It is safe for use by many goroutines. The text must not be written to.
 type Shared struct {

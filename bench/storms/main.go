@@ -21,6 +21,7 @@ import (
 	"throng/bench/internal/server"
 	"throng/bench/internal/trial"
 	"throng/bench/load"
+	"throng/wire"
 )
 
 const (
@@ -46,8 +47,10 @@ func main() {
 				if err := b.resumes(ctx); err != nil {
 					return fmt.Errorf("resumes: %w", err)
 				}
-				if err := b.identifies(ctx); err != nil {
-					return fmt.Errorf("identifies: %w", err)
+				for _, c := range transports {
+					if err := b.identifies(ctx, c); err != nil {
+						return fmt.Errorf("identifies, %v: %w", c, err)
+					}
 				}
 				return nil
 			})
@@ -137,10 +140,21 @@ func (b *bench) resumes(ctx context.Context) error {
 	return node.Check(ctx)
 }
 
+// transports are what everybody arrives on. A client's zstd decoder takes too much for so many.
+var transports = []wire.Compression{wire.CompressionNone, wire.CompressionZlib}
+
+// identifyName begins the names of the samples of one transport.
+func identifyName(c wire.Compression) string {
+	if c == wire.CompressionNone {
+		return "identify"
+	}
+	return "identify " + c.String()
+}
+
 // identifies lets everybody arrive at once.
-func (b *bench) identifies(ctx context.Context) error {
+func (b *bench) identifies(ctx context.Context, c wire.Compression) error {
 	group := crowd.Group{Name: "all", Connections: b.fresh,
-		Clients: load.Config{OpeningMax: b.fresh}}
+		Clients: load.Config{OpeningMax: b.fresh, Compress: c}}
 	node, err := b.storm(ctx, group)
 	if err != nil {
 		return err
@@ -150,10 +164,10 @@ func (b *bench) identifies(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	var c crowd.Crowd
-	defer c.Stop()
+	var all crowd.Crowd
+	defer all.Stop()
 	began := time.Now()
-	if err := c.Join(ctx, node, group); err != nil {
+	if err := all.Join(ctx, node, group); err != nil {
 		return err
 	}
 	took := time.Since(began)
@@ -161,19 +175,20 @@ func (b *bench) identifies(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	seen := c.Take()
-	b.Samples.Add("identify s", took.Seconds())
-	b.Samples.Add("identify p50 ms", seen.Available.P50)
-	b.Samples.Add("identify p99 ms", seen.Available.P99)
-	b.Samples.Add("identify µs/session", (after-cpu).Seconds()*1e6/float64(b.fresh))
-	b.Samples.Add("identify B/session", float64(seen.Bytes)/float64(b.fresh))
-	b.Note("%d identified in %.2f s", b.fresh, took.Seconds())
+	seen, name := all.Take(), identifyName(c)
+	b.Samples.Add(name+" s", took.Seconds())
+	b.Samples.Add(name+" p50 ms", seen.Available.P50)
+	b.Samples.Add(name+" p99 ms", seen.Available.P99)
+	b.Samples.Add(name+" µs/session", (after-cpu).Seconds()*1e6/float64(b.fresh))
+	b.Samples.Add(name+" B/session", float64(seen.Bytes)/float64(b.fresh))
+	b.Note("%d identified in %.2f s, %v", b.fresh, took.Seconds(), c)
 	return node.Check(ctx)
 }
 
 // conclude says what was found.
 func (b *bench) conclude() {
 	r, s := b.Result, b.Samples
+	shared := identifyName(wire.CompressionZlib)
 	row := func(what string, count int, name string) []string {
 		return []string{what, report.Number(float64(count)), report.Number(s.Median(name + " s")),
 			report.Number(float64(count) / s.Median(name+" s")),
@@ -182,11 +197,13 @@ func (b *bench) conclude() {
 	}
 	r.Table("", []string{"storm", "sessions", "until the last, s", "sessions/s", "one: p50, ms",
 		"p99, ms", "CPU, µs per session"}, [][]string{
-		row("cut and resumed", b.cut, "resume"), row("identified", b.fresh, "identify")})
+		row("cut and resumed", b.cut, "resume"), row("identified", b.fresh, "identify"),
+		row("identified, zlib-stream", b.fresh, shared)})
 	r.Plot("", "seconds until the last is back or has arrived", plot.Bars{
 		Title: "Until the last one", Unit: "s", Series: []string{"each run"},
-		Groups: []string{"resumed", "identified"},
-		Values: [][]float64{{s.Median("resume s"), s.Median("identify s")}}}.SVG())
+		Groups: []string{"resumed", "identified", "zlib-stream"},
+		Values: [][]float64{{s.Median("resume s"), s.Median("identify s"),
+			s.Median(shared + " s")}}}.SVG())
 	lost := report.Median(s["resume gaps"]) + report.Median(s["resume refused"]) +
 		report.Median(s["resume duplicates"])
 	r.Say("All %s came back %s s after the cut, with the %d events that they had missed; %.0f "+
@@ -194,8 +211,9 @@ func (b *bench) conclude() {
 		report.Number(float64(b.cut)), report.Number(s.Median("resume s")), missed,
 		s.Median("resume refused"), s.Median("resume gaps")+s.Median("resume duplicates"))
 	r.Say("A fresh client reads %s bytes until it has its guild, nearly all of them the "+
-		"GUILD_CREATE of %d channels, which is encoded once and copied.",
-		report.Number(s.Median("identify B/session")), channels)
+		"GUILD_CREATE of %d channels, which is encoded once and copied. On zlib-stream it is "+
+		"packed once too, and a client reads %s bytes.", report.Number(s.Median("identify B/session")),
+		channels, report.Number(s.Median(shared+" B/session")))
 	r.Reach(report.Figure{What: "lost or refused in a storm of 9,000 resumes", Measured: lost,
 		Unit: "", Limit: 0})
 }
