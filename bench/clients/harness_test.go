@@ -129,7 +129,9 @@ func startNode(t *testing.T, p *proxy) *node {
 	n.cmd = exec.Command(nodeBinary, "serve",
 		"-listen", "127.0.0.1:0", "-api", "127.0.0.1:0", "-admin", "127.0.0.1:0", "-data", "",
 		"-public-url", p.url(), "-log-format", "json", "-log-level", "debug",
-		"-heartbeat-interval", "2s",
+		// Short, so that clients beat, and long enough for a machine that does much else: a library
+		// that waits for an answer longer than that leaves, by itself and in the middle of a test.
+		"-heartbeat-interval", "10s",
 		// The hard limit stays out of reach: a drain must end because all clients have gone.
 		"-drain-grace", "100ms", "-drain-spread", "200ms", "-drain-hard", "10m")
 	stderr, err := n.cmd.StderrPipe()
