@@ -212,8 +212,9 @@ func (b *bench) conclude() {
 		s.Median("resume refused"), s.Median("resume gaps")+s.Median("resume duplicates"))
 	r.Say("A fresh client reads %s bytes until it has its guild, nearly all of them the "+
 		"GUILD_CREATE of %d channels, which is encoded once and copied. On zlib-stream it is "+
-		"packed once too, and a client reads %s bytes.", report.Number(s.Median("identify B/session")),
-		channels, report.Number(s.Median(shared+" B/session")))
+		"packed once too, and a client reads %s bytes.",
+		report.Number(s.Median("identify B/session")), channels,
+		report.Number(s.Median(shared+" B/session")))
 	r.Reach(report.Figure{What: "lost or refused in a storm of 9,000 resumes", Measured: lost,
 		Unit: "", Limit: 0})
 }
