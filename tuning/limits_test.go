@@ -42,7 +42,7 @@ func TestTableNamesEveryLimit(t *testing.T) {
 		if table[i].Name != declared[i] {
 			t.Fatalf("row %d is %s, want %s, the order of limits.go", i, table[i].Name, declared[i])
 		}
-		if table[i].Value == "" || table[i].Unit == "" || table[i].Reason == "" {
+		if table[i].Value == "" || table[i].Unit == "" || (table[i].Reason == "") != table[i].Also {
 			t.Errorf("row %s is incomplete: %+v", table[i].Name, table[i])
 		}
 	}

@@ -12,6 +12,8 @@ type Limit struct {
 	Value  string // Digits grouped by commas.
 	Unit   string // "s", "bytes", or what is counted.
 	Reason string // One phrase; the arithmetic is beside the constant.
+	// Also: it stands in the row of the limit before it, whose reason is that of both.
+	Also bool
 }
 
 // Table lists every limit in the order of limits.go. A test holds that none is missing and that
@@ -29,8 +31,14 @@ func Table() []Limit {
 func Markdown(table []Limit) string {
 	var b strings.Builder
 	b.WriteString("| limit | value | why |\n|---|---|---|\n")
-	for _, l := range table {
-		b.WriteString("| `" + l.Name + "` | " + l.Value + " " + l.Unit + " | " + l.Reason + " |\n")
+	for len(table) > 0 {
+		first := table[0]
+		names, values := "`"+first.Name+"`", first.Value+" "+first.Unit
+		for table = table[1:]; len(table) > 0 && table[0].Also; table = table[1:] {
+			names += ", `" + table[0].Name + "`"
+			values += ", " + table[0].Value + " " + table[0].Unit
+		}
+		b.WriteString("| " + names + " | " + values + " | " + first.Reason + " |\n")
 	}
 	return b.String()
 }
@@ -38,51 +46,55 @@ func Markdown(table []Limit) string {
 func opening() []Limit {
 	return []Limit{
 		span("HandshakeTimeout", HandshakeTimeout, "total, so that a byte now and then is no life"),
-		count("HandshakeBytesMax", HandshakeBytesMax, "bytes", "request line and headers"),
-		count("HandshakeHeadersMax", HandshakeHeadersMax, "headers", "browsers send about 20"),
+		count("HandshakeBytesMax", HandshakeBytesMax, "bytes",
+			"request line and headers; browsers send about 20"),
+		also(count("HandshakeHeadersMax", HandshakeHeadersMax, "headers", "")),
 		span("IdentifyTimeout", IdentifyTimeout,
 			"shards queue for their identify slot with the socket open"),
 		count("AcceptRateMax", AcceptRateMax, "a second", "handshakes; then 503"),
-		count("AcceptBurstMax", AcceptBurstMax, "at once", "of these"),
+		also(count("AcceptBurstMax", AcceptBurstMax, "at once", "")),
 		count("IdentifyRateMax", IdentifyRateMax, "a second", "IDENTIFYs; then op 9"),
-		count("IdentifyBurstMax", IdentifyBurstMax, "at once", "of these"),
+		also(count("IdentifyBurstMax", IdentifyBurstMax, "at once", "")),
 		count("ResumeRateMax", ResumeRateMax, "a second", "RESUMEs; then op 9, resumable"),
-		count("ResumeBurstMax", ResumeBurstMax, "at once", "of these"),
+		also(count("ResumeBurstMax", ResumeBurstMax, "at once", "")),
 		count("DescriptorReserve", DescriptorReserve, "descriptors", "store, listeners, HTTP"),
-		count("MoversMax", MoversMax, "connections", "that change their loop at a time, to resume"),
-		count("MovesMax", MovesMax, "connections", "that wait for it; then they are closed"),
+		count("MoversMax", MoversMax, "connections",
+			"that change their loop to resume; what is above it is closed"),
+		also(count("MovesMax", MovesMax, "waiting", "")),
 		count("DescriptorsPerLoop", DescriptorsPerLoop, "descriptors", "epoll, wake-up, listener"),
-		count("APIConnectionsMin", APIConnectionsMin, "connections", "HTTP, on a small host"),
-		count("APIConnectionsMax", APIConnectionsMax, "connections", "HTTP, on a large host"),
+		count("APIConnectionsMin", APIConnectionsMin, "on a small host", "connections, HTTP"),
+		also(count("APIConnectionsMax", APIConnectionsMax, "on a large one", "")),
 	}
 }
 
 func inbound() []Limit {
 	return []Limit{
 		count("InboundMessageBytesMax", InboundMessageBytesMax, "bytes",
-			"as user clients send; then 4002"),
-		count("InboundFragmentsMax", InboundFragmentsMax, "fragments", "of one message; then 1008"),
+			"of one message, as user clients send; then 4002, or 1008"),
+		also(count("InboundFragmentsMax", InboundFragmentsMax, "fragments", "")),
 		count("CommandsMax", CommandsMax, "commands", "heartbeats included; then 4008"),
-		span("CommandsWindow", CommandsWindow, "for `CommandsMax`"),
+		also(span("CommandsWindow", CommandsWindow, "")),
 		count("PingsMax", PingsMax, "pings", "each costs a pong; then 4008"),
-		span("PingsWindow", PingsWindow, "for `PingsMax`"),
+		also(span("PingsWindow", PingsWindow, "")),
 		count("PresencesMax", PresencesMax, "updates", "those above it are dropped"),
-		span("PresencesWindow", PresencesWindow, "for `PresencesMax`"),
+		also(span("PresencesWindow", PresencesWindow, "")),
 		span("MemberListInterval", MemberListInterval,
 			"whole member lists, per guild and session"),
 		count("ShardGuildsMax", ShardGuildsMax, "guilds", "in one session; then 4011"),
 		count("UserSessionsMax", UserSessionsMax, "sessions", "of one user; then 4000"),
-		span("IdentifyGap", IdentifyGap, "`-identify-concurrency`: per bucket"),
-		span("IdentifyWaitMax", IdentifyWaitMax, "an IDENTIFY held back for its bucket; then op 9"),
+		span("IdentifyGap", IdentifyGap,
+			"`-identify-concurrency`: per bucket; the longest wait for it, then op 9"),
+		also(span("IdentifyWaitMax", IdentifyWaitMax, "")),
 		count("JoinsInFlightMax", JoinsInFlightMax, "guilds", "joined at a time by one session"),
 	}
 }
 
 func living() []Limit {
 	return []Limit{
-		span("HeartbeatInterval", HeartbeatInterval, "`-heartbeat-interval`"),
-		span("HeartbeatGrace", HeartbeatGrace, "a round trip on a bad network"),
-		span("DeadAfter", DeadAfter, "1.5 intervals and the grace; then 4000"),
+		span("HeartbeatInterval", HeartbeatInterval, "`-heartbeat-interval`; a round trip on a "+
+			"bad network; 1.5 intervals and the grace, then 4000"),
+		also(span("HeartbeatGrace", HeartbeatGrace, "")),
+		also(span("DeadAfter", DeadAfter, "")),
 		span("TickInterval", TickInterval, "slot of the timer wheel"),
 		span("StallTolerance", StallTolerance, "a later tick moves the deadlines"),
 		span("TCPUserTimeout", TCPUserTimeout, "data that nobody acknowledges"),
@@ -94,8 +106,8 @@ func living() []Limit {
 
 func queues() []Limit {
 	return []Limit{
-		count("JournalBytes", JournalBytes, "bytes", "`-journal`, per loop"),
-		count("JournalBytesMin", JournalBytesMin, "bytes", "smallest `-journal`"),
+		count("JournalBytes", JournalBytes, "bytes", "`-journal`, per loop; the smallest"),
+		also(count("JournalBytesMin", JournalBytesMin, "bytes", "")),
 		count("PendingMax", PendingMax, "frames", "per session, 4 bytes each"),
 		count("LoopInboxMax", LoopInboxMax, "messages", "one publish is one message"),
 		count("LoopPassMax", LoopPassMax, "messages", "before a loop serves its sockets"),
@@ -110,33 +122,35 @@ func queues() []Limit {
 		count("FlushBytesMax", FlushBytesMax, "bytes", "largest single write"),
 		count("PayloadCompressBytesMin", PayloadCompressBytesMin, "bytes",
 			"of a dispatch, for who asked in IDENTIFY"),
-		count("ReadBufferBytes", ReadBufferBytes, "bytes", "`-read-buffer`, per loop"),
-		count("WriteBufferBytes", WriteBufferBytes, "bytes",
-			"`-write-buffer`, per backed-up connection"),
-		count("WorkersPerProc", WorkersPerProc, "workers", "scans of member tables"),
-		count("WorkerQueueMax", WorkerQueueMax, "jobs", "waiting for a worker"),
+		count("ReadBufferBytes", ReadBufferBytes, "bytes",
+			"`-read-buffer`, per loop; `-write-buffer`, per backed-up connection"),
+		also(count("WriteBufferBytes", WriteBufferBytes, "bytes", "")),
+		count("WorkersPerProc", WorkersPerProc, "per processor", "workers, for scans of members"),
+		also(count("WorkerQueueMax", WorkerQueueMax, "jobs waiting", "")),
 	}
 }
 
 func http() []Limit {
 	return []Limit{
-		count("EventBodyBytesMax", EventBodyBytesMax, "bytes", "one event; then 413"),
-		count("GuildBodyBytesMax", GuildBodyBytesMax, "bytes", "a guild without members; then 413"),
+		count("EventBodyBytesMax", EventBodyBytesMax, "bytes",
+			"one event; a guild without members; then 413"),
+		also(count("GuildBodyBytesMax", GuildBodyBytesMax, "bytes", "")),
 		count("LineBytesMax", LineBytesMax, "bytes", "one line of NDJSON"),
 		count("BatchLinesMax", BatchLinesMax, "lines", "applied and stored at once"),
 		count("RejectedLinesMax", RejectedLinesMax, "lines", "listed in an answer"),
-		span("APIHeaderTimeout", APIHeaderTimeout, "as `HandshakeTimeout`"),
-		span("APIIdleTimeout", APIIdleTimeout, "between two requests"),
+		span("APIHeaderTimeout", APIHeaderTimeout, "as `HandshakeTimeout`; between two requests"),
+		also(span("APIIdleTimeout", APIIdleTimeout, "")),
 	}
 }
 
 func ending() []Limit {
 	return []Limit{
-		span("DrainGrace", DrainGrace, "`-drain-grace`: /readyz fails, nobody is closed"),
-		span("DrainSpread", DrainSpread, "`-drain-spread`: sessions are sent away evenly"),
-		span("DrainHard", DrainHard, "`-drain-hard`: from the signal on"),
+		span("DrainGrace", DrainGrace, "`-drain-grace`, /readyz fails, nobody is closed; "+
+			"`-drain-spread`, sessions are sent away evenly; `-drain-hard`, from the signal on"),
+		also(span("DrainSpread", DrainSpread, "")),
+		also(span("DrainHard", DrainHard, "")),
 		count("PanicsMax", PanicsMax, "panics", "one connection each; one more ends the process"),
-		span("PanicsWindow", PanicsWindow, "for `PanicsMax`"),
+		also(span("PanicsWindow", PanicsWindow, "")),
 	}
 }
 
@@ -148,10 +162,17 @@ func budgets() []Limit {
 		count("MemoryLimitPercent", MemoryLimitPercent, "percent",
 			"`-memory-limit`, of the cgroup's"),
 		span("TrimInterval", TrimInterval, "without a collection: memory is given back"),
-		count("TrimShare", TrimShare, "parts", "of what is alive; one may be held beyond it"),
-		count("TrimBytesMin", TrimBytesMin, "bytes", "and this much"),
+		count("TrimShare", TrimShare, "parts", "of what is alive; one part of it, and so many "+
+			"bytes, may be held beyond it"),
+		also(count("TrimBytesMin", TrimBytesMin, "bytes", "")),
 		count("GCPercent", GCPercent, "percent", "`-gc-percent`"),
 	}
+}
+
+// also puts a limit into the row of the one before it.
+func also(l Limit) Limit {
+	l.Also = true
+	return l
 }
 
 func count(name string, value int, unit, reason string) Limit {

@@ -3,10 +3,11 @@
 //	go run ./bench/million
 //	go run ./bench/million -guest
 //
-// The first takes slopes between 2,000 and 18,000 sessions on this host. The second boots a kernel
-// of its own, see guest.sh, and does the same with a million sessions in there; -connections tries
-// it with fewer. They write bench/results/million.json and million-guest.json, and end by
-// themselves, the first after some six minutes, the second after an hour.
+// The first takes slopes between 2,000 and 18,000 sessions on this host, and on a node of its own,
+// which counts every allocation, what a session consists of. The second boots a kernel of its own,
+// see guest.sh, and takes the slopes with a million sessions in there; -connections tries it with
+// fewer. They write bench/results/million.json and million-guest.json, and end by themselves, the
+// first after some ten minutes, the second after an hour.
 package main
 
 import (
@@ -33,7 +34,7 @@ const (
 	// is in use, and beside full journals 18,000 sessions are a small part of that.
 	nativeJournal = 4 << 20
 	guestTimeout  = 3 * time.Hour
-	nativeTimeout = 15 * time.Minute
+	nativeTimeout = 25 * time.Minute
 )
 
 func main() {
@@ -67,11 +68,16 @@ func main() {
 	default:
 		trial.Main("million", "How large is a connection, and what does an idle node do?",
 			trial.Options{Timeout: nativeTimeout}, func(ctx context.Context, t *trial.Trial) error {
+				first := min(nativeFirst, *connections/2)
 				err := t.EachRun(ctx, func(run int) error {
-					return runNative(ctx, t, *connections, run == t.Runs-1)
+					if err := byObject(ctx, t, first, *connections); err != nil {
+						return fmt.Errorf("by object: %w", err)
+					}
+					return runNative(ctx, t, first, *connections, run == t.Runs-1)
 				})
 				if err == nil {
 					conclude(t, *connections)
+					tabulateObjects(t, first, *connections)
 				}
 				return err
 			})
@@ -100,7 +106,7 @@ func early(guest, inside *bool, connections *int) {
 }
 
 // runNative measures on this host. Idling takes two minutes, so only the last run does.
-func runNative(ctx context.Context, t *trial.Trial, connections int, idle bool) error {
+func runNative(ctx context.Context, t *trial.Trial, first, connections int, idle bool) error {
 	node, err := t.Throng(ctx, "-journal", strconv.Itoa(nativeJournal))
 	if err != nil {
 		return err
@@ -109,7 +115,7 @@ func runNative(ctx context.Context, t *trial.Trial, connections int, idle bool) 
 	s := &subject{node: node, clients: load.Config{NoReturn: true}, journal: nativeJournal,
 		add: t.Samples.Add, note: t.Note}
 	defer s.crowd.Stop()
-	if err := s.slopes(ctx, min(nativeFirst, connections/2), connections); err != nil {
+	if err := s.slopes(ctx, first, connections); err != nil {
 		return err
 	}
 	if !idle {

@@ -1,4 +1,5 @@
-// Command page writes the results in bench/results into bench/README.md.
+// Command page writes the results in bench/results into bench/README.md, and the table of a session
+// into README.md.
 //
 //	go run ./bench/page
 //
@@ -11,7 +12,6 @@ package main
 import (
 	"fmt"
 	"os"
-	"path/filepath"
 
 	"throng/bench/internal/host"
 	"throng/bench/internal/report"
@@ -20,8 +20,7 @@ import (
 func main() {
 	tree, err := host.ReadTree()
 	if err == nil {
-		bench := filepath.Join(tree.Root, "bench")
-		err = report.UpdatePage(filepath.Join(bench, "README.md"), filepath.Join(bench, "results"))
+		err = report.UpdatePages(tree.Root)
 	}
 	if err != nil {
 		fmt.Fprintf(os.Stderr, "page: %v\n", err)

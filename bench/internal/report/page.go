@@ -16,6 +16,15 @@ var Benches = []string{"delivery", "against", "growth", "million", "million-gues
 // figuresSection is the marker's name of the table of figures to reach.
 const figuresSection = "figures"
 
+// SessionTable is the title of the table of bench million that README.md shows too, between the
+// markers of that section.
+const (
+	SessionTable   = "A session at rest, part by part"
+	sessionSection = "session"
+)
+
+const noResult = "No result yet.\n"
+
 // Page is the text of the page with every section between markers made anew from the results in
 // folder. A bench without a result keeps a sentence that says so.
 func Page(page, folder string) (string, error) {
@@ -25,7 +34,7 @@ func Page(page, folder string) (string, error) {
 		if err != nil {
 			return "", err
 		}
-		section := "No result yet.\n"
+		section := noResult
 		if r != nil {
 			section = r.section()
 			figures = append(figures, r.Figures...)
@@ -37,17 +46,51 @@ func Page(page, folder string) (string, error) {
 	return Replace(page, figuresSection, figuresTable(figures))
 }
 
-// UpdatePage writes the page anew.
-func UpdatePage(file, folder string) error {
-	old, err := os.ReadFile(file)
+// Readme is the text of README.md with the table of a session made anew.
+func Readme(text, folder string) (string, error) {
+	section := noResult
+	r, err := Load(folder, "million")
 	if err != nil {
-		return err
+		return "", err
 	}
-	text, err := Page(string(old), folder)
-	if err != nil {
-		return fmt.Errorf("%s: %w", filepath.Base(file), err)
+	if r != nil {
+		for _, t := range r.Tables {
+			if t.Title == SessionTable {
+				var b strings.Builder
+				table(&b, t.Columns, t.Rows)
+				section = b.String()
+			}
+		}
 	}
-	return os.WriteFile(file, []byte(text), 0o644)
+	return Replace(text, sessionSection, section)
+}
+
+// UpdatePages writes the two pages of a tree anew.
+func UpdatePages(root string) error {
+	folder := filepath.Join(root, "bench", "results")
+	for _, page := range []struct {
+		file string
+		make func(text, folder string) (string, error)
+	}{
+		{filepath.Join(root, "bench", "README.md"), Page},
+		{filepath.Join(root, "README.md"), Readme},
+	} {
+		old, err := os.ReadFile(page.file)
+		if err != nil {
+			return err
+		}
+		text, err := page.make(string(old), folder)
+		if err != nil {
+			return fmt.Errorf("%s: %w", page.file, err)
+		}
+		if text == string(old) {
+			continue
+		}
+		if err := os.WriteFile(page.file, []byte(text), 0o644); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // Replace puts text between <!-- name:start --> and <!-- name:end -->.
@@ -118,7 +161,7 @@ func table(b *strings.Builder, columns []string, rows [][]string) {
 // figuresTable is the table of what is to be reached.
 func figuresTable(figures []Figure) string {
 	if len(figures) == 0 {
-		return "No result yet.\n"
+		return noResult
 	}
 	var rows [][]string
 	for _, f := range figures {

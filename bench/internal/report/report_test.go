@@ -157,18 +157,38 @@ func TestPageShowsResults(t *testing.T) {
 	}
 }
 
-// TestPageIsWhatTheResultsSay holds bench/README.md to the files in bench/results.
-func TestPageIsWhatTheResultsSay(t *testing.T) {
-	text, err := os.ReadFile("../../README.md")
-	if err != nil {
-		t.Fatal(err)
+func TestReadmeShowsTheTableOfASession(t *testing.T) {
+	folder, readme := t.TempDir(), "<!-- session:start -->\n<!-- session:end -->\n"
+	r := &Result{Bench: "million", Samples: Samples{}}
+	r.Table("", []string{"a", "b"}, [][]string{{"other", "7"}})
+	for _, want := range []string{"\nNo result yet.\n", "\n| socket | 160 |\n"} {
+		if err := r.Save(folder); err != nil {
+			t.Fatal(err)
+		}
+		got, err := Readme(readme, folder)
+		if err != nil || !strings.Contains(got, want) || strings.Contains(got, "other") {
+			t.Errorf("got %q, %v, want %q in it", got, err, want)
+		}
+		r.Table(SessionTable, []string{"part", "B"}, [][]string{{"socket", "160"}})
 	}
-	want, err := Page(string(text), "../../results")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if string(text) != want {
-		t.Error("bench/README.md is not what the results say; go run ./bench/page writes it anew")
+}
+
+// TestPagesAreWhatTheResultsSay holds bench/README.md and README.md to the files in bench/results.
+func TestPagesAreWhatTheResultsSay(t *testing.T) {
+	for file, page := range map[string]func(text, folder string) (string, error){
+		"../../README.md": Page, "../../../README.md": Readme,
+	} {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		want, err := page(string(text), "../../results")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if string(text) != want {
+			t.Errorf("%s is not what the results say; go run ./bench/page writes it anew", file)
+		}
 	}
 }
 

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"slices"
 	"testing"
 	"time"
 )
@@ -48,6 +49,26 @@ func TestMetricsAndTheirDifferences(t *testing.T) {
 	}
 	if mean, count := d.Handled("publish"); mean != 0.005 || count != 50 {
 		t.Errorf("publish took %v on average of %v, want 0.005 of 50", mean, count)
+	}
+}
+
+func TestHeapBySite(t *testing.T) {
+	sites, err := parseHeap("heap profile: 3: 1040 [9: 9000] @ heap/2\n" +
+		"2: 1024 [8: 8192] @ 0x4e1f2a 0x4e2d09\n" +
+		"#\t0x4e1f29\tthrong/node.(*loop).opened+0x49\t\t/src/node/socket.go:70\n" +
+		"#\t0x4e2d08\tthrong/node.(*engine).OnOpen.func1+0x28\t/src/node/engine.go:9\n\n" +
+		"1: 16 [1: 16] @ 0x4e1f2a\n#\t0x4e1f29\tmain.main+0x1\t/src/main.go:1\n" +
+		"\n# runtime.MemStats\n# Alloc = 5\n# PauseNs = [1 2]\n")
+	if err != nil || len(sites) != 2 {
+		t.Fatalf("got %+v, %v, want two sites", sites, err)
+	}
+	s := sites[0]
+	if s.Bytes != 1024 || s.Objects != 2 || !slices.Equal(s.Stack,
+		[]string{"throng/node.(*loop).opened", "throng/node.(*engine).OnOpen.func1"}) {
+		t.Errorf("got %+v", s)
+	}
+	if _, err := parseHeap("<html>"); err == nil {
+		t.Error("what is no profile was taken")
 	}
 }
 

@@ -132,18 +132,17 @@ func given() (flags []string) {
 	return flags
 }
 
-// keep prints the result and, for a committed tree, writes it and the page.
+// keep prints the result and, for a committed tree, writes it and the pages.
 func (t *Trial) keep() error {
 	fmt.Print(t.Result.Text())
 	if t.Dirty {
 		t.Note("-dirty: nothing is kept")
 		return nil
 	}
-	folder := filepath.Join(t.Root, "bench", "results")
-	if err := t.Result.Save(folder); err != nil {
+	if err := t.Result.Save(filepath.Join(t.Root, "bench", "results")); err != nil {
 		return err
 	}
-	return report.UpdatePage(filepath.Join(t.Root, "bench", "README.md"), folder)
+	return report.UpdatePages(t.Root)
 }
 
 // Program is where a program of that name is, or is to be built.
