@@ -21,7 +21,8 @@ const (
 const JournalBytes = tuning.JournalBytes
 
 // FillJournals fills the journals of all loops, each of so many bytes, by large events to a few
-// sessions of a guild of their own, which then leave. A journal is of fixed size, but its memory is
+// sessions of a guild of their own, which then leave. What a guild says fills one half, and what is
+// said to one session the other, so each of the users is sent events too. A journal is of fixed size, but its memory is
 // not touched before it is needed: on a fresh node, what everybody is sent on arrival fills it just
 // while the sessions come whose memory is to be measured.
 func FillJournals(ctx context.Context, node *server.Throng, clients load.Config,
@@ -39,9 +40,25 @@ func FillJournals(ctx context.Context, node *server.Throng, clients load.Config,
 		return err
 	}
 	size := min(fillFrameBytesMax, journalBytes/16)
-	for range journalBytes/size*5/4 + 1 {
+	half := journalBytes/size*5/8 + 1
+	for range half {
 		_, err := c.Deliver(ctx, fillSessions, func() error {
 			return node.Publish(ctx, fillGuild, Events(fillGuild, size, 1))
+		})
+		if err != nil {
+			return fmt.Errorf("fill the journals: %w", err)
+		}
+	}
+	// Two sessions on each loop are enough.
+	for range half/2 + 1 {
+		_, err := c.Deliver(ctx, fillSessions, func() error {
+			for i := range fillSessions {
+				err := node.PublishUser(ctx, fillUser+i, Events(fillGuild, size, 1))
+				if err != nil {
+					return err
+				}
+			}
+			return nil
 		})
 		if err != nil {
 			return fmt.Errorf("fill the journals: %w", err)

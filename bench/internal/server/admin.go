@@ -127,7 +127,15 @@ func (t *Throng) PutMembers(ctx context.Context, guild, from, to int) error {
 // type of NDJSON on purpose: such a body is a stream, each of whose events leaves when its line is
 // there, while this one is read to its end first, so that all its events are pending together.
 func (t *Throng) Publish(ctx context.Context, guild int, events []byte) error {
-	path := fmt.Sprintf("/v1/guilds/%d/events", GuildID(guild))
+	return t.publish(ctx, fmt.Sprintf("/v1/guilds/%d/events", GuildID(guild)), events)
+}
+
+// PublishUser gives events to all sessions of a user.
+func (t *Throng) PublishUser(ctx context.Context, user int, events []byte) error {
+	return t.publish(ctx, fmt.Sprintf("/v1/users/%d/events", UserID(user)), events)
+}
+
+func (t *Throng) publish(ctx context.Context, path string, events []byte) error {
 	text, err := t.ask(ctx, http.MethodPost, path, "", bytes.NewReader(events))
 	if err == nil && bytes.Contains(text, []byte(`"line"`)) {
 		err = fmt.Errorf("POST %s: %s", path, bytes.TrimSpace(text))
