@@ -10,6 +10,7 @@ require (
 	github.com/disgoorg/snowflake/v2 v2.0.3 // Tests only: ids in disgo's API.
 	github.com/golang-jwt/jwt/v5 v5.3.0 // Tokens of -auth jwt.
 	github.com/klauspost/compress v1.20.3 // Deflate and zstd; blocks that can be shared.
+	github.com/nats-io/nats.go v1.55.0 // Pushes to a NATS subject.
 	github.com/panjf2000/gnet/v2 v2.10.0 // Carries the sockets: 400 bytes a connection, no goroutine.
 	github.com/prometheus/client_golang v1.23.2 // /metrics.
 	github.com/puzpuzpuz/xsync/v3 v3.5.1 // Tables that any goroutine reads without a lock.
@@ -26,6 +27,8 @@ require (
 	github.com/disgoorg/omit v1.0.0 // indirect
 	github.com/gorilla/websocket v1.5.3 // indirect
 	github.com/munnerz/goautoneg v0.0.0-20191010083416-a7dc8b61c822 // indirect
+	github.com/nats-io/nkeys v0.4.16 // indirect
+	github.com/nats-io/nuid v1.0.1 // indirect
 	github.com/panjf2000/ants/v2 v2.12.1 // indirect
 	github.com/prometheus/client_model v0.6.2 // indirect
 	github.com/prometheus/common v0.66.1 // indirect
@@ -34,7 +37,7 @@ require (
 	go.uber.org/multierr v1.11.0 // indirect
 	go.uber.org/zap v1.28.0 // indirect
 	go.yaml.in/yaml/v2 v2.4.2 // indirect
-	golang.org/x/crypto v0.48.0 // indirect
+	golang.org/x/crypto v0.57.0 // indirect
 	golang.org/x/sync v0.13.0 // indirect
 	google.golang.org/protobuf v1.36.8 // indirect
 	gopkg.in/natefinch/lumberjack.v2 v2.2.1 // indirect

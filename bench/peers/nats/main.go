@@ -5,10 +5,12 @@
 // deadlines, pings. Receivers come by WebSocket and subscribe to one subject; the publisher is a
 // plain NATS client, which is how a backend would publish. It writes where it listens as one line
 // of JSON, {"ws":"host:port","publish":"host:port"}, and runs until it is killed. It is a module
-// of its own with the other peers, so that what they need stays out of the product's go.mod.
+// of its own with the other peers, so that what they need stays out of the product's go.mod. With
+// -jetstream and a folder it has streams as well, for the tests of the node's NATS sink.
 package main
 
 import (
+	"flag"
 	"fmt"
 	"os"
 	"time"
@@ -17,10 +19,13 @@ import (
 )
 
 func main() {
+	folder := flag.String("jetstream", "", "`folder` of streams; without it there are none")
+	flag.Parse()
 	options := &server.Options{Host: "127.0.0.1", Port: server.RANDOM_PORT, NoSigs: true}
 	options.Websocket.Host = "127.0.0.1"
 	options.Websocket.Port = server.RANDOM_PORT
 	options.Websocket.NoTLS = true
+	options.JetStream, options.StoreDir = *folder != "", *folder
 	s, err := server.NewServer(options)
 	if err != nil {
 		fmt.Fprintf(os.Stderr, "nats: %v\n", err)

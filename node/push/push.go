@@ -1,0 +1,40 @@
+package push
+
+import (
+	"strconv"
+
+	"throng/wire"
+)
+
+// Note is what a push says. All pushes of one message share it, and nobody changes it.
+type Note struct {
+	Guild   wire.Snowflake
+	Channel wire.Snowflake
+	Message wire.Snowflake
+	Author  wire.Snowflake
+	Name    string // The author's.
+	Text    string // The beginning of the content.
+}
+
+// Push is a note for one user.
+type Push struct {
+	User  wire.Snowflake
+	Note  *Note
+	Count int // Messages that it stands for.
+
+	offered int64 // When, in the pipeline's milliseconds.
+}
+
+// appendJSON appends the push as the package comment shows it.
+func (p *Push) appendJSON(dst []byte) []byte {
+	n := p.Note
+	dst = p.User.AppendJSON(append(dst, `{"user_id":`...))
+	dst = n.Guild.AppendJSON(append(dst, `,"guild_id":`...))
+	dst = n.Channel.AppendJSON(append(dst, `,"channel_id":`...))
+	dst = n.Message.AppendJSON(append(dst, `,"message_id":`...))
+	dst = n.Author.AppendJSON(append(dst, `,"author_id":`...))
+	dst = wire.AppendString(append(dst, `,"author_name":`...), n.Name)
+	dst = wire.AppendString(append(dst, `,"content":`...), n.Text)
+	dst = strconv.AppendInt(append(dst, `,"count":`...), int64(p.Count), 10)
+	return append(dst, '}')
+}
