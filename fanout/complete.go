@@ -83,6 +83,7 @@ func applyMessageCreate(t *turn, info wire.EventInfo, o object) *Error {
 		o.setDefault("channel_type", strconv.FormatInt(th.kind, 10))
 	}
 	g.head = nil
+	t.push(o, channel, id)
 	body := o.bytes()
 	t.publish(info.Name, body, wire.StripMessage(body), ev)
 	return nil

@@ -12,8 +12,9 @@ import (
 // tables and what hangs off a Query may be read by others.
 type Guild struct {
 	// Static after construction.
-	id    wire.Snowflake
-	users *store.Users
+	id     wire.Snowflake
+	users  *store.Users
+	pushes bool // Whether anybody wants them.
 
 	// What the directory keeps.
 	document

@@ -26,6 +26,15 @@ const (
 	createPresenceMembersMax = 75000
 )
 
+// pushUsersMax mentions of one message are looked up for pushes, half a microsecond each: the most
+// that the protocol lets a message mention. The author's name and the beginning of the content go
+// with a push, which has 4 KB of room on its way to a phone.
+const (
+	pushUsersMax     = 100
+	pushNameRunesMax = 80
+	pushTextRunesMax = 200
+)
+
 // chunkMembers is the size of every chunk of an answer but the last: discord.js takes the first
 // shorter chunk for the end.
 const chunkMembers = 1000

@@ -95,6 +95,8 @@ type Change struct {
 	Joined []wire.Snowflake
 	// Left are users whose sessions were expelled by Msgs.
 	Left []wire.Snowflake
+	// Pushes are for members who have no session to read the change in; see Guild.WantPushes.
+	Pushes []Push
 }
 
 // ErrorKind sorts refusals by what the caller can do about them.

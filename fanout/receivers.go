@@ -62,6 +62,10 @@ func (rs *receivers) connected(user wire.Snowflake) bool {
 	return ok
 }
 
+// active reports whether the user has a session that is sent what happens here. That is the
+// question of pushes: who has none is told by other means.
+func (rs *receivers) active(user wire.Snowflake) bool { return rs.connected(user) }
+
 // of calls f for each session of the user, newest first. f must not add or remove any.
 func (rs *receivers) of(user wire.Snowflake, f func(*receiver)) {
 	for at := rs.first(user); at != noReceiver; at = rs.slots[at].next {
