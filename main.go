@@ -112,6 +112,7 @@ var groups = []group{
 	{"Resources", []string{"loops", "gc-percent", "memory-limit", "journal",
 		"compress-context", "read-buffer",
 		"write-buffer", "socket-send-buffer", "socket-receive-buffer"}},
+	{"Pushes", []string{"push-webhook", "push-token", "push-nats", "push-subject"}},
 	{"Ending", []string{"drain-grace", "drain-spread", "drain-hard"}},
 	{"Log", []string{"log-format", "log-level"}},
 }
@@ -120,6 +121,7 @@ var groups = []group{
 func (o *options) bind(f *flag.FlagSet) {
 	o.bindDoors(f)
 	o.bindResources(f)
+	o.bindPushes(f)
 	c := &o.node
 	f.DurationVar(&c.ResumeWindow, "resume-window", tuning.ResumeWindow,
 		"how long a session outlives its socket")
@@ -180,6 +182,15 @@ func (o *options) bindResources(f *flag.FlagSet) {
 	f.Var(&c.WriteBuffer, "write-buffer", "per connection that is backed up: a `size`")
 	f.Var(&c.SocketSendBuffer, "socket-send-buffer", "SO_SNDBUF, a `size`; 0: the kernel's")
 	f.Var(&c.SocketReceiveBuffer, "socket-receive-buffer", "SO_RCVBUF, a `size`; 0: the kernel's")
+}
+
+func (o *options) bindPushes(f *flag.FlagSet) {
+	c := &o.node
+	f.StringVar(&c.PushWebhook, "push-webhook", "",
+		"`URL` that is told of messages that mention members who are away")
+	f.StringVar(&c.PushToken, "push-token", "", "bearer `token` sent to -push-webhook")
+	f.StringVar(&c.PushNATS, "push-nats", "", "or `URL` of a NATS server to tell")
+	f.StringVar(&c.PushSubject, "push-subject", node.PushSubjectDefault, "`subject` for that")
 }
 
 // parse reads flags, then the environment for those that were not given. It returns an exit code

@@ -62,6 +62,11 @@ type Config struct {
 	APIConnections      int           // HTTP connections on API and Admin; derived, no flag.
 	IdentifyConcurrency int           // Identify buckets (max_concurrency); 0 = no limit.
 
+	PushWebhook string // URL that pushes are posted to; "" = to no webhook.
+	PushToken   string // Bearer token sent to PushWebhook.
+	PushNATS    string // NATS server that pushes are published at; "" = at none.
+	PushSubject string // Subject of PushNATS.
+
 	DrainGrace  time.Duration // Not ready, but nobody is closed; negative = none.
 	DrainSpread time.Duration // Over which sessions are sent away; negative = at once.
 	DrainHard   time.Duration // From the signal to the end, whatever is left.
@@ -79,6 +84,7 @@ func (c Config) withDefaults() (Config, error) {
 	c.InMemory = c.InMemory || c.Demo
 	c.Auth = cmp.Or(c.Auth, AuthDefault)
 	c.Version = cmp.Or(c.Version, "unknown")
+	c.PushSubject = cmp.Or(c.PushSubject, PushSubjectDefault)
 	c.PublicURL = strings.TrimSuffix(c.PublicURL, "/")
 
 	c.Loops = cmp.Or(c.Loops, min(runtime.GOMAXPROCS(0), loopsMax))
@@ -93,7 +99,9 @@ func (c Config) withDefaults() (Config, error) {
 	c.DrainGrace = max(cmp.Or(c.DrainGrace, tuning.DrainGrace), 0)
 	c.DrainSpread = max(cmp.Or(c.DrainSpread, tuning.DrainSpread), 0)
 
-	for _, check := range []func() error{c.checkDoors, c.checkAuth, c.checkSizes, c.checkTimes} {
+	for _, check := range []func() error{
+		c.checkDoors, c.checkAuth, c.checkSizes, c.checkTimes, c.checkPush,
+	} {
 		if err := check(); err != nil {
 			return Config{}, err
 		}

@@ -31,6 +31,8 @@ type core struct {
 	submit func(job func()) bool                  // runs job on a worker; false = the queue is full
 	keep   func(ops []store.Op, done func(error)) // makes ops durable, then calls done
 
+	push func(guild wire.Snowflake, p *fanout.Push) // never waits; nil: nobody wants pushes
+
 	giveUp func() // ends the process after too many panics
 
 	authenticate func(token string) (wire.Snowflake, error) // 0 = nobody's

@@ -166,7 +166,7 @@ func (n *Node) PutGuild(ctx context.Context, guild wire.Snowflake, doc []byte) e
 		func(s *shard, g *fanout.Guild, now int64) (*fanout.Guild, fanout.Change, error) {
 			made := g == nil
 			if made {
-				g = fanout.NewGuild(guild, s.core.users)
+				g = s.core.newGuild(guild)
 			}
 			change, err := g.Replace(doc, now)
 			if err != nil {

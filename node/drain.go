@@ -23,6 +23,7 @@ func (n *Node) Drain() {
 // identifies in one second are a second outage.
 func (n *Node) drain() {
 	n.Drain()
+	n.endBy = time.Now().Add(n.cfg.DrainHard)
 	hard := time.NewTimer(n.cfg.DrainHard)
 	defer hard.Stop()
 	// A demo has no balancer that would have to notice.

@@ -116,6 +116,7 @@ func (c *collector) Collect(out chan<- prometheus.Metric) {
 	for name, v := range core.identifies.byResult("ready") {
 		count(descIdentifies, v, name)
 	}
+	c.pushMetrics(out, gauge, count)
 	c.timings(out)
 }
 

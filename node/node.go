@@ -16,6 +16,7 @@ import (
 
 	"throng/node/api"
 	"throng/node/auth"
+	"throng/node/push"
 	"throng/store"
 	"throng/store/disk"
 	"throng/tuning"
@@ -33,6 +34,10 @@ type Node struct {
 	keeper  *keeper
 	began   time.Time
 	drained chan struct{} // closed when the engine may stop
+
+	// Set by Run before anything else runs, or while it ends.
+	pushes *push.Pipeline // nil: pushes go nowhere
+	endBy  time.Time      // the end of a drain
 
 	// Atomic: written once by Drain, read by the doors.
 	state atomic.Int32
@@ -126,6 +131,9 @@ func authenticator(cfg Config, dir store.Directory, log *slog.Logger) (
 // that names the flag at fault when it cannot start.
 func (n *Node) Run(ctx context.Context) error {
 	defer n.core.dir.Close()
+	if err := n.startPushes(); err != nil {
+		return err
+	}
 	stop := make(chan struct{})
 	var owners, keepers sync.WaitGroup
 	n.startOwners(stop, &owners, &keepers)
@@ -135,6 +143,7 @@ func (n *Node) Run(ctx context.Context) error {
 	defer func() {
 		close(stop)
 		owners.Wait()
+		n.stopPushes()
 		close(stopKeeper)
 		keepers.Wait()
 	}()

@@ -123,13 +123,22 @@ func (s *shard) load(id wire.Snowflake) {
 	}
 }
 
+// newGuild is a guild with nothing in it.
+func (c *core) newGuild(id wire.Snowflake) *fanout.Guild {
+	g := fanout.NewGuild(id, c.users)
+	if c.push != nil {
+		g.WantPushes()
+	}
+	return g
+}
+
 // loadGuild reads a guild's document, members and their users. nil, nil = there is none.
 func (c *core) loadGuild(id wire.Snowflake) (*fanout.Guild, error) {
 	doc, err := c.dir.Guild(uint64(id))
 	if err != nil || doc == nil {
 		return nil, err
 	}
-	g := fanout.NewGuild(id, c.users)
+	g := c.newGuild(id)
 	if err := g.Restore(doc); err != nil {
 		return nil, err
 	}
@@ -235,6 +244,9 @@ func (s *shard) emit(g *fanout.Guild, c *fanout.Change) {
 		for _, loop := range g.Loops() {
 			s.core.loops[loop].inbox.pushWait(m)
 		}
+	}
+	for i := range c.Pushes {
+		s.core.push(g.ID(), &c.Pushes[i])
 	}
 }
 
