@@ -95,8 +95,9 @@ func living() []Limit {
 			"bad network; 1.5 intervals and the grace, then 4000"),
 		also(span("HeartbeatGrace", HeartbeatGrace, "")),
 		also(span("DeadAfter", DeadAfter, "")),
-		span("TickInterval", TickInterval, "slot of the timer wheel"),
-		span("StallTolerance", StallTolerance, "a later tick moves the deadlines"),
+		span("TickInterval", TickInterval,
+			"slot of the timer wheel; a later tick moves the deadlines"),
+		also(span("StallTolerance", StallTolerance, "")),
 		span("TCPUserTimeout", TCPUserTimeout, "data that nobody acknowledges"),
 		span("LagTimeout", LagTimeout, "a reader that does not read; it may resume"),
 		span("LingerTimeout", LingerTimeout, "for the peer's close frame, or to obey op 7"),
@@ -136,8 +137,8 @@ func http() []Limit {
 			"one event; a guild without members; then 413"),
 		also(count("GuildBodyBytesMax", GuildBodyBytesMax, "bytes", "")),
 		count("LineBytesMax", LineBytesMax, "bytes", "one line of NDJSON"),
-		count("BatchLinesMax", BatchLinesMax, "lines", "applied and stored at once"),
-		count("RejectedLinesMax", RejectedLinesMax, "lines", "listed in an answer"),
+		count("BatchLinesMax", BatchLinesMax, "applied", "lines at once; lines in an answer"),
+		also(count("RejectedLinesMax", RejectedLinesMax, "refused", "")),
 		span("APIHeaderTimeout", APIHeaderTimeout, "as `HandshakeTimeout`; between two requests"),
 		also(span("APIIdleTimeout", APIIdleTimeout, "")),
 	}
@@ -156,8 +157,9 @@ func ending() []Limit {
 
 func budgets() []Limit {
 	return []Limit{
-		count("SessionBytes", SessionBytes, "bytes", "budget of an idle session, user memory"),
-		count("SocketBytes", SocketBytes, "bytes", "the kernel's part, idle"),
+		count("SessionBytes", SessionBytes, "bytes",
+			"budget of an idle session, user memory; the kernel's part"),
+		also(count("SocketBytes", SocketBytes, "bytes", "")),
 		count("BaseBytes", BaseBytes, "bytes", "the process without sessions"),
 		count("MemoryLimitPercent", MemoryLimitPercent, "percent",
 			"`-memory-limit`, of the cgroup's"),
