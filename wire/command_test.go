@@ -270,6 +270,8 @@ func FuzzCommand(f *testing.F) {
 		`{"op":4,"d":{"guild_id":"1","channel_id":null,"self_mute":true,"self_deaf":false}}`,
 		`{"op":8,"d":{"guild_id":["1"],"query":"ab","limit":5,"nonce":"","presences":false}}`,
 		`{"op":31,"d":{"guild_ids":["1"]}}`, `{"op":43,"d":{"guild_id":"1","fields":["status"]}}`,
+		`{"op":14,"d":{"guild_id":"1",` + sampleSubscription + `}}`,
+		`{"op":37,"d":{"subscriptions":{"1":{` + sampleSubscription + `},"2":{"typing":false}}}}`,
 	} {
 		f.Add(false, []byte(text))
 		f.Add(true, etfOf(f, text))
@@ -322,4 +324,5 @@ func parseEvery(t *testing.T, d []byte) {
 	ParseVoiceState(d)
 	ParseSoundboard(d)
 	ParseChannelInfo(d)
+	checkSubscriptions(t, d)
 }

@@ -41,7 +41,15 @@ type EventInfo struct {
 	ChannelKey string
 
 	Self SelfRule
+
+	// Structure marks what clients keep a picture of, as roles, channels and threads: a session
+	// that does not listen to the guild gets it all the same, or its picture would be wrong.
+	Structure bool
 }
+
+// Passes reports whether the dispatch goes to sessions that do not listen to the guild: structure,
+// and what no intent holds back, names that the protocol does not know among them.
+func (e EventInfo) Passes() bool { return e.Structure || e.Guild == 0 }
 
 // eventNameBytesMax bounds a name, which is part of every frame of the event.
 const eventNameBytesMax = 64

@@ -192,3 +192,26 @@ func TestIntents(t *testing.T) {
 		}
 	}
 }
+
+func TestStructurePassesAndTalkDoesNot(t *testing.T) {
+	for _, name := range []string{
+		"GUILD_UPDATE", "GUILD_DELETE", "GUILD_ROLE_CREATE", "GUILD_ROLE_UPDATE", "GUILD_ROLE_DELETE",
+		"CHANNEL_CREATE", "CHANNEL_UPDATE", "CHANNEL_DELETE", "THREAD_CREATE", "THREAD_UPDATE",
+		"THREAD_DELETE", "THREAD_LIST_SYNC", "GUILD_EMOJIS_UPDATE", "STAGE_INSTANCE_CREATE",
+		"GUILD_SCHEDULED_EVENT_UPDATE", "INTERACTION_CREATE", "NO_SUCH_EVENT",
+	} {
+		if info, _ := LookupEvent(name); !info.Passes() {
+			t.Errorf("%s does not pass", name)
+		}
+	}
+	for _, name := range []string{
+		"MESSAGE_CREATE", "MESSAGE_UPDATE", "MESSAGE_DELETE", "MESSAGE_REACTION_ADD", "TYPING_START",
+		"PRESENCE_UPDATE", "VOICE_STATE_UPDATE", "CHANNEL_PINS_UPDATE", "GUILD_MEMBER_ADD",
+		"GUILD_MEMBER_UPDATE", "GUILD_MEMBER_REMOVE", "GUILD_BAN_ADD", "INVITE_CREATE",
+		"GUILD_SCHEDULED_EVENT_USER_ADD", "THREAD_MEMBERS_UPDATE",
+	} {
+		if info, _ := LookupEvent(name); info.Passes() {
+			t.Errorf("%s passes", name)
+		}
+	}
+}

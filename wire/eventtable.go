@@ -31,6 +31,11 @@ func onChannel(guild, direct Intents, key string) EventInfo {
 	}
 }
 
+func structure(e EventInfo) EventInfo {
+	e.Structure = true
+	return e
+}
+
 // freeEvents are those that no intent holds back.
 func freeEvents() []eventGroup {
 	return []eventGroup{{EventInfo{}, []string{
@@ -45,7 +50,7 @@ func freeEvents() []eventGroup {
 // guildEvents are those about a guild as a whole or about its members.
 func guildEvents() []eventGroup {
 	return []eventGroup{
-		{EventInfo{Guild: IntentGuilds}, []string{
+		{EventInfo{Guild: IntentGuilds, Structure: true}, []string{
 			"GUILD_CREATE", "GUILD_UPDATE", "GUILD_DELETE",
 			"GUILD_ROLE_CREATE", "GUILD_ROLE_UPDATE", "GUILD_ROLE_DELETE",
 		}},
@@ -67,7 +72,7 @@ func guildEvents() []eventGroup {
 		}, []string{
 			"GUILD_BAN_ADD", "GUILD_BAN_REMOVE",
 		}},
-		{EventInfo{Guild: IntentGuildExpressions}, []string{
+		{EventInfo{Guild: IntentGuildExpressions, Structure: true}, []string{
 			"GUILD_EMOJIS_UPDATE", "GUILD_STICKERS_UPDATE",
 			"GUILD_SOUNDBOARD_SOUND_CREATE", "GUILD_SOUNDBOARD_SOUND_UPDATE",
 			"GUILD_SOUNDBOARD_SOUND_DELETE", "GUILD_SOUNDBOARD_SOUNDS_UPDATE",
@@ -98,20 +103,20 @@ func channelEvents() []eventGroup {
 	invites := onChannel(IntentGuildInvites, 0, channelKeyChannel)
 	invites.Gate = PermissionManageChannels
 	return []eventGroup{
-		{EventInfo{Guild: IntentGuilds, ChannelKey: channelKeyID}, []string{
+		{EventInfo{Guild: IntentGuilds, ChannelKey: channelKeyID, Structure: true}, []string{
 			"CHANNEL_CREATE", "CHANNEL_UPDATE", "CHANNEL_DELETE",
 		}},
 		{onChannel(IntentGuilds, IntentDirectMessages, channelKeyChannel), []string{
 			"CHANNEL_PINS_UPDATE",
 		}},
-		{onChannel(IntentGuilds, 0, channelKeyParent), []string{
+		{structure(onChannel(IntentGuilds, 0, channelKeyParent)), []string{
 			"THREAD_CREATE", "THREAD_UPDATE", "THREAD_DELETE",
 		}},
 		// It is made for one session, of what that one can view.
-		{EventInfo{Guild: IntentGuilds}, []string{"THREAD_LIST_SYNC"}},
+		{EventInfo{Guild: IntentGuilds, Structure: true}, []string{"THREAD_LIST_SYNC"}},
 		{threadMember, []string{"THREAD_MEMBER_UPDATE"}},
 		{threadMembers, []string{"THREAD_MEMBERS_UPDATE"}},
-		{onChannel(IntentGuilds, 0, channelKeyChannel), []string{
+		{structure(onChannel(IntentGuilds, 0, channelKeyChannel)), []string{
 			"STAGE_INSTANCE_CREATE", "STAGE_INSTANCE_UPDATE", "STAGE_INSTANCE_DELETE",
 		}},
 		{onChannel(IntentGuilds, 0, channelKeyID), []string{
@@ -122,7 +127,7 @@ func channelEvents() []eventGroup {
 		}},
 		{onChannel(IntentGuildWebhooks, 0, channelKeyChannel), []string{"WEBHOOKS_UPDATE"}},
 		{invites, []string{"INVITE_CREATE", "INVITE_DELETE"}},
-		{onChannel(IntentGuildScheduledEvents, 0, channelKeyChannel), []string{
+		{structure(onChannel(IntentGuildScheduledEvents, 0, channelKeyChannel)), []string{
 			"GUILD_SCHEDULED_EVENT_CREATE", "GUILD_SCHEDULED_EVENT_UPDATE",
 			"GUILD_SCHEDULED_EVENT_DELETE",
 		}},
