@@ -34,6 +34,9 @@ func applyGuildUpdate(t *turn, info wire.EventInfo, o object) *Error {
 	}
 	before, owner := t.threadSight(), g.owner
 	g.setDocument(&next)
+	if o.present("roles") {
+		g.noteSight()
+	}
 	t.resight(owner)
 	t.keep(g.keep())
 	t.publish(info.Name, g.updateBody(), nil, toAll(info))
@@ -87,6 +90,7 @@ func applyRolePut(t *turn, info wire.EventInfo, o object) *Error {
 		before = t.threadSight()
 	}
 	g.setRoles(roles)
+	g.noteRole(old, r)
 	g.head = nil
 	if decides {
 		t.resight(g.owner)
@@ -114,6 +118,7 @@ func applyRoleDelete(t *turn, info wire.EventInfo, o object) *Error {
 	before := t.threadSight()
 	roles := slices.DeleteFunc(slices.Clone(g.roles), func(other *role) bool { return other == r })
 	g.setRoles(roles)
+	g.noteRole(r, nil)
 	t.resight(g.owner)
 	t.keep(g.keep())
 	t.publish(info.Name, g.roleDeleteBody(id), nil, toAll(info))
@@ -153,6 +158,9 @@ func applyChannelPut(t *turn, info wire.EventInfo, o object) *Error {
 	resight := old == nil || !slices.Equal(old.overwrites, c.overwrites)
 	g.putChannel(c)
 	g.head = nil
+	if resight && old != nil {
+		g.noteChannel(id)
+	}
 	if resight {
 		t.resight(g.owner)
 	}

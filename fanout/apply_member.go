@@ -57,8 +57,11 @@ func (t *turn) meet(in MemberInput) {
 // announceMember publishes the event with the whole member.
 func (t *turn) announceMember(info wire.EventInfo, m store.Member) {
 	view := t.g.view()
+	user := wire.Snowflake(m.User)
 	ev := toAll(info)
-	ev.Self, ev.SelfRule = wire.Snowflake(m.User), info.Self
+	ev.Self, ev.SelfRule = user, info.Self
+	ev.Own, ev.About = []wire.Snowflake{user}, user
+	t.g.noteMember(user)
 	t.publish(info.Name, view.append(nil, m, t.g.id), nil, ev)
 }
 
@@ -107,7 +110,9 @@ func (t *turn) removeMember(user wire.Snowflake, path string) *Error {
 	body := appendUser([]byte(`{"user":`), g.users, user)
 	body = append(g.id.AppendJSON(wire.AppendKey(body, "guild_id")), '}')
 	info, _ := wire.LookupEvent("GUILD_MEMBER_REMOVE")
-	t.publish("GUILD_MEMBER_REMOVE", body, nil, toAll(info))
+	ev := toAll(info)
+	ev.About = user
+	t.publish("GUILD_MEMBER_REMOVE", body, nil, ev)
 	return nil
 }
 
@@ -149,6 +154,7 @@ func (t *turn) drop(h Handle) {
 		return
 	}
 	g.classes.release(r.class)
+	t.forgetWants(&r)
 	if !g.receivers.connected(r.User) {
 		delete(g.timeouts, r.User)
 	}

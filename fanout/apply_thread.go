@@ -173,10 +173,11 @@ func applyThreadMembers(t *turn, info wire.EventInfo, o object) *Error {
 	slices.Sort(ev.Also)
 	ev.Also = slices.Compact(ev.Also)
 	body := g.threadMembersBody(th, added, removed)
-	t.publish(info.Name, body, nil, ev)
 	for _, m := range added {
 		removed = append(removed, m.user)
 	}
+	ev.Own = removed
+	t.publish(info.Name, body, nil, ev)
 	dispatch := wire.NewDispatch(info.Name, body, nil)
 	for _, user := range removed {
 		g.receivers.of(user, func(r *receiver) {

@@ -26,6 +26,7 @@ type Board struct {
 	waiting    []*relay // relays with work left, in turn
 	queued     int      // steps in their queues
 	deliveries uint64
+	looked     lookedAt
 }
 
 // NewBoard makes a board that writes to out.
@@ -94,7 +95,7 @@ func (b *Board) do(m *Msg, private Private, done func(*Msg)) {
 	switch m.Kind {
 	case MsgPublish:
 		if r != nil {
-			r.event, r.next = m.Event, 0
+			r.begin(m.Event)
 		}
 	case MsgAdmit:
 		b.admit(r, m)
@@ -102,6 +103,13 @@ func (b *Board) do(m *Msg, private Private, done func(*Msg)) {
 		done(m)
 	case MsgPrivate:
 		private(m.To, m.Dispatches)
+	case MsgDirect:
+		b.direct(r, m)
+	case MsgActivate:
+		b.activate(r, m)
+		private(m.To, m.Dispatches)
+	case MsgDeactivate:
+		b.deactivate(r, m)
 	case MsgReclass:
 		b.reclass(r, m)
 	case MsgRemap:
@@ -150,9 +158,12 @@ func (b *Board) goOn(r *relay, limit int) (looked int) {
 	if r.event == nil {
 		return 0
 	}
-	looked, given := r.pass(b.out, limit)
+	at, given := r.pass(b.out, limit)
 	b.deliveries += uint64(given)
-	if r.next < len(r.slots) {
+	b.looked.active += at.active
+	b.looked.passive += at.passive
+	looked = at.active + at.passive
+	if r.next < r.end() {
 		b.wait(r)
 		return looked
 	}
@@ -179,19 +190,65 @@ func (b *Board) admit(r *relay, m *Msg) {
 	}
 	n := b.numbers[m.Guild]
 	if k := b.links.find(m.To.Slot, n); k != 0 {
-		r.classes[b.links.slab[k].at] = m.Class
+		r.reclass(b.links.slab[k].at, m.Class)
 		return
 	}
 	k := b.links.add(m.To.Slot, n)
-	b.links.slab[k].at = r.admit(m.Receiver, m.Class, k)
+	v := &m.Receiver
+	e := entry{slot: v.Slot, intents: v.Intents, class: m.Class, link: k, variant: v.Variant,
+		user: v.User}
+	b.links.slab[k].at = r.admit(e, m.Passive, m.Version, v.Updates)
+}
+
+// place finds the place of the step's session in the relay.
+func (b *Board) place(r *relay, m *Msg) (link, at uint32, ok bool) {
+	if r == nil || !b.out.Live(m.To.Slot, m.To.Gen) {
+		return 0, 0, false
+	}
+	link = b.links.find(m.To.Slot, b.numbers[m.Guild])
+	return link, b.links.slab[link].at, link != 0
+}
+
+// direct gives an event to one session for which the guild has decided that it gets it.
+func (b *Board) direct(r *relay, m *Msg) {
+	_, at, ok := b.place(r, m)
+	if !ok {
+		return
+	}
+	es, index := r.entries(at)
+	var p positions
+	p.give(b.out, m.To.Slot, m.Event.Dispatch, m.Event.variant(es.users[index], es.variants[index]))
+	b.deliveries++
+}
+
+// activate makes a session one that listens; one that does already gets its new intents.
+func (b *Board) activate(r *relay, m *Msg) {
+	link, at, ok := b.place(r, m)
+	if !ok {
+		return
+	}
+	es, index := r.entries(at)
+	es.intents[index] = m.Receiver.Intents
+	if at&placePassive != 0 {
+		e := es.get(index)
+		b.leave(r, at)
+		b.links.slab[link].at = r.admit(e, false, 0, 0)
+	}
+}
+
+// deactivate makes a session passive.
+func (b *Board) deactivate(r *relay, m *Msg) {
+	link, at, ok := b.place(r, m)
+	if ok && at&placePassive == 0 {
+		e := r.active.get(at)
+		b.leave(r, at)
+		b.links.slab[link].at = r.admit(e, true, m.Version, m.Receiver.Updates)
+	}
 }
 
 func (b *Board) reclass(r *relay, m *Msg) {
-	if r == nil || !b.out.Live(m.To.Slot, m.To.Gen) {
-		return
-	}
-	if k := b.links.find(m.To.Slot, b.numbers[m.Guild]); k != 0 {
-		r.classes[b.links.slab[k].at] = m.Class
+	if _, at, ok := b.place(r, m); ok {
+		r.reclass(at, m.Class)
 	}
 }
 
@@ -223,7 +280,8 @@ func (b *Board) Drop(slot uint32) {
 // could make the pass skip that one.
 func (b *Board) leave(r *relay, at uint32) {
 	if r.event != nil {
-		r.slots[at] = store.None
+		es, index := r.entries(at)
+		es.slots[index] = store.None
 		r.left++
 		return
 	}
@@ -234,21 +292,16 @@ func (b *Board) leave(r *relay, at uint32) {
 
 // compact removes the receivers that were marked during the pass that just ended.
 func (b *Board) compact(r *relay) {
-	for at := len(r.slots) - 1; at >= 0 && r.left > 0; at-- {
-		if r.slots[at] != store.None {
-			continue
-		}
-		r.left--
-		if moved := r.remove(uint32(at)); moved != 0 {
-			b.links.slab[moved].at = uint32(at)
-		}
-	}
-}
-
-func (r *relay) remap(to []uint32) {
-	for i, c := range r.classes {
-		if int(c) < len(to) {
-			r.classes[i] = to[c]
+	for _, place := range []uint32{0, placePassive} {
+		es, _ := r.entries(place)
+		for at := len(es.slots) - 1; at >= 0 && r.left > 0; at-- {
+			if es.slots[at] != store.None {
+				continue
+			}
+			r.left--
+			if moved := r.remove(place | uint32(at)); moved != 0 {
+				b.links.slab[moved].at = place | uint32(at)
+			}
 		}
 	}
 }
@@ -260,19 +313,22 @@ func (b *Board) gone(r *relay, done func(*Msg)) {
 		return
 	}
 	n := b.numbers[r.guild]
-	for len(r.slots) > 0 {
-		at := uint32(len(r.slots) - 1)
-		slot := r.slots[at]
-		r.remove(at)
-		b.links.remove(slot, n)
-		done(&Msg{Kind: MsgGone, Guild: r.guild, To: Handle{Slot: slot}})
+	for _, place := range []uint32{0, placePassive} {
+		es, _ := r.entries(place)
+		for es.len() > 0 {
+			at := uint32(es.len() - 1)
+			slot := es.slots[at]
+			r.remove(place | at)
+			b.links.remove(slot, n)
+			done(&Msg{Kind: MsgGone, Guild: r.guild, To: Handle{Slot: slot}})
+		}
 	}
 	b.dropEmpty(r)
 }
 
 // dropEmpty gives the relay's number back when nobody is left and nothing is under way.
 func (b *Board) dropEmpty(r *relay) {
-	if len(r.slots) > 0 || r.event != nil || len(r.queue) > 0 || r.waiting {
+	if r.len() > 0 || r.event != nil || len(r.queue) > 0 || r.waiting {
 		return
 	}
 	if n, ok := b.numbers[r.guild]; ok && b.relays[n] == r {
@@ -295,6 +351,21 @@ func (b *Board) Guilds(slot uint32, f func(guild wire.Snowflake)) {
 // Deliveries is how many frames relays have given to sessions since the start.
 func (b *Board) Deliveries() uint64 { return b.deliveries }
 
+// Looked is how many receivers passes have looked at since the start.
+func (b *Board) Looked() (active, passive uint64) {
+	return uint64(b.looked.active), uint64(b.looked.passive)
+}
+
+// Passive says whether a session of a guild is passive here.
+func (b *Board) Passive(slot uint32, guild wire.Snowflake) bool {
+	n, ok := b.numbers[guild]
+	if !ok {
+		return false
+	}
+	k := b.links.find(slot, n)
+	return k != 0 && b.links.slab[k].at&placePassive != 0
+}
+
 // Relays is how many guilds have a receiver here.
 func (b *Board) Relays() int { return len(b.numbers) }
 
@@ -305,13 +376,20 @@ func (b *Board) Check() error {
 		if r == nil || r.guild != guild {
 			return fmt.Errorf("relay %d is not that of guild %d", n, guild)
 		}
-		for at, slot := range r.slots {
-			if slot == store.None {
-				continue
-			}
-			k := b.links.find(slot, n)
-			if k == 0 || b.links.slab[k].at != uint32(at) || r.links[at] != k {
-				return fmt.Errorf("guild %d: receiver %d and its link disagree", guild, at)
+		if len(r.versions) != r.passive.len() || len(r.modes) != r.passive.len() {
+			return fmt.Errorf("guild %d: passive receivers without a version", guild)
+		}
+		for _, place := range []uint32{0, placePassive} {
+			es, _ := r.entries(place)
+			for i, slot := range es.slots {
+				at := place | uint32(i)
+				if slot == store.None {
+					continue
+				}
+				k := b.links.find(slot, n)
+				if k == 0 || b.links.slab[k].at != at || es.links[i] != k {
+					return fmt.Errorf("guild %d: receiver %x and its link disagree", guild, at)
+				}
 			}
 		}
 	}

@@ -39,6 +39,22 @@ type place struct {
 	// last is the newest message, and written the one that raw speaks of. When they differ last
 	// is laid over raw as it goes out, so that a message costs no rewriting.
 	last, written wire.Snowflake
+	// pinned is when something was pinned last, and repinned whether raw does not speak of it yet.
+	pinned   []byte
+	repinned bool
+}
+
+const keyPinned = "last_pin_timestamp"
+
+// carry takes over what messages have written into the old place, where this one does not speak of
+// it.
+func (p *place) carry(old *place) {
+	if p.written == 0 {
+		p.last = old.last
+	}
+	if p.pinned == nil && old.pinned != nil {
+		p.pinned, p.repinned = old.pinned, true
+	}
 }
 
 func (c *channel) voice() bool { return c.kind == channelVoice || c.kind == channelStage }
@@ -204,15 +220,23 @@ func parseChannels(raw []byte) (channels []*channel, err *Error) {
 
 func newPlace(o object) place {
 	last, _ := o.id("last_message_id")
-	return place{raw: o.bytes(), last: last, written: last}
+	p := place{raw: o.bytes(), last: last, written: last}
+	if o.present(keyPinned) {
+		p.pinned = slices.Clone(o.get(keyPinned))
+	}
+	return p
 }
 
 // append appends the place's object, with the guild's id in it when guild is not 0.
 func (p *place) append(dst []byte, guild wire.Snowflake) []byte {
+	raw := p.raw
+	if p.repinned {
+		raw = wire.SetField(nil, raw, keyPinned, p.pinned)
+	}
 	if p.last != p.written {
-		dst = wire.SetField(dst, p.raw, "last_message_id", quotedID(p.last))
+		dst = wire.SetField(dst, raw, "last_message_id", quotedID(p.last))
 	} else {
-		dst = append(dst, p.raw...)
+		dst = append(dst, raw...)
 	}
 	if guild == 0 {
 		return dst

@@ -75,6 +75,8 @@ func applyMessageCreate(t *turn, info wire.EventInfo, o object) *Error {
 			o = append(o, d)
 		}
 	}
+	ev.Own = ev.Full
+	g.noteChannel(channel)
 	if c := g.channelByID[channel]; c != nil {
 		c.last = max(c.last, id)
 		o.setDefault("channel_type", strconv.FormatInt(c.kind, 10))
@@ -102,9 +104,38 @@ func applyMessageUpdate(t *turn, info wire.EventInfo, o object) *Error {
 		return err.under("d")
 	}
 	body := o.bytes()
+	ev.Own = ev.Full
 	t.publish(info.Name, body, wire.StripMessage(body), ev)
 	return nil
 }
+
+// applyPins is CHANNEL_PINS_UPDATE.
+func applyPins(t *turn, info wire.EventInfo, o object) *Error {
+	g := t.g
+	ev, err := g.audience(info, o)
+	if err != nil {
+		return err
+	}
+	if err := applyRules(&o, pinRules); err != nil {
+		return err.under("d")
+	}
+	id, _ := o.id(keyChannelID)
+	var p *place
+	if c := g.channelByID[id]; c != nil {
+		p = &c.place
+	} else if th := g.threadByID[id]; th != nil {
+		p = &th.place
+	}
+	if raw := o.get(keyPinned); raw != nil && p != nil {
+		p.pinned, p.repinned = slices.Clone(raw), true
+		g.head = nil
+		g.noteChannel(id)
+	}
+	t.publish(info.Name, o.bytes(), nil, ev)
+	return nil
+}
+
+var pinRules = []rule{{key: keyPinned, shape: shapeTime, nullable: true}}
 
 // completeMessage completes what a message says of users, and finds out who is to get the full
 // body: the author and the mentioned. Of those only the connected matter, and an event without any

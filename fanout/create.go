@@ -21,8 +21,13 @@ func (g *Guild) Join(r Receiver, now int64) (Change, error) {
 	}
 	class := g.classOf(member, now)
 	g.classes.hold(class)
-	g.receivers.add(r, class)
+	kept := g.receivers.add(r, class, !r.Bot && g.members.Len() >= g.limits.PassiveMembersMin)
 	m := Msg{Kind: MsgAdmit, Loop: int(r.Loop), To: r.Handle, Receiver: r, Class: class}
+	m.Receiver.Intents = kept.heard()
+	g.masks = g.masks || kept.lazy
+	if kept.passive {
+		m.Passive, m.Version = true, g.news.known()
+	}
 	if r.Intents&wire.IntentGuilds != 0 {
 		m.Dispatches = []*wire.Dispatch{g.create(&r, class, member)}
 	}
@@ -155,9 +160,10 @@ func (g *Guild) Delete(now int64) Change {
 	t := g.turn(now)
 	info, _ := wire.LookupEvent("GUILD_DELETE")
 	ev := toAll(info)
+	ev.Passive = true
 	ev.Dispatch = wire.NewDispatch("GUILD_DELETE", g.deleteBody(), nil)
 	g.index++
-	for _, loop := range g.receivers.loops {
+	for _, loop := range g.receivers.loops.all {
 		t.send(Msg{Kind: MsgPublish, Loop: loop, Event: &ev})
 		t.send(Msg{Kind: MsgGone, Loop: loop})
 	}
@@ -167,5 +173,7 @@ func (g *Guild) Delete(now int64) Change {
 	g.receivers.init()
 	g.classes = classes{}
 	g.classes.init()
+	g.news.init()
+	clear(g.watchers)
 	return t.done()
 }

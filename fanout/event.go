@@ -23,6 +23,16 @@ type Event struct {
 	// Also lists the users who get the event although Visible says no: members of a private thread.
 	// Intents still apply to them. Ascending.
 	Also []wire.Snowflake
+	// Passive says that passive receivers get it too; for those without it costs nothing.
+	Passive bool
+	// Update is news for the passive receivers alone, in the place of Dispatch.
+	Update *Update
+
+	// Own lists the users whose event it is: by whom it was said, or whom it mentions or is about.
+	// The guild sends it to those of their sessions that do not hear it with the others.
+	Own []wire.Snowflake
+	// About is the user whom it is about, for those who watch that user; 0 is nobody.
+	About wire.Snowflake
 }
 
 // Bitset is a set of visibility classes. It is immutable: a set that grows is a new Bitset, so that

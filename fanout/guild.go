@@ -15,6 +15,8 @@ type Guild struct {
 	id     wire.Snowflake
 	users  *store.Users
 	pushes bool // Whether anybody wants them.
+	// Set before anybody joins.
+	limits Limits
 
 	// What the directory keeps.
 	document
@@ -30,6 +32,11 @@ type Guild struct {
 	voices    map[wire.Snowflake]*voiceState
 	receivers receivers
 	classes   classes
+	// watchers are the sessions that want to hear of a member wherever they heard of nobody else.
+	watchers map[wire.Snowflake][]Handle
+	// masks says that some session has heard less than its intents; it stays set.
+	masks bool
+	news  news
 	// timeouts holds when the connected members' timeouts end, and timeoutNext the first of it.
 	timeouts    map[wire.Snowflake]int64
 	timeoutNext int64
@@ -48,13 +55,14 @@ type Guild struct {
 // NewGuild returns a guild that has @everyone and nothing else. Restore or Replace follows.
 func NewGuild(id wire.Snowflake, users *store.Users) *Guild {
 	g := &Guild{
-		id: id, users: users,
+		id: id, users: users, limits: DefaultLimits,
 		members: store.NewMembers(), roleSets: store.NewRoleSets(),
 		voices:   make(map[wire.Snowflake]*voiceState),
 		timeouts: make(map[wire.Snowflake]int64),
 	}
 	g.receivers.init()
 	g.classes.init()
+	g.news.init()
 	d, err := parseDocument(id, []byte("{}"))
 	if err != nil {
 		panic(err)
@@ -62,6 +70,9 @@ func NewGuild(id wire.Snowflake, users *store.Users) *Guild {
 	g.setDocument(d)
 	return g
 }
+
+// SetLimits sets what the guild keeps to. REQUIRES: nobody has joined.
+func (g *Guild) SetLimits(l Limits) { g.limits = l }
 
 // ID returns the guild's id.
 func (g *Guild) ID() wire.Snowflake { return g.id }

@@ -30,9 +30,11 @@ type world struct {
 
 type heard struct {
 	Receiver
-	class  uint32
-	in     bool
-	events []delivery
+	class   uint32
+	in      bool
+	passive bool
+	version uint32
+	events  []delivery
 }
 
 type delivery struct {
@@ -76,18 +78,28 @@ func (w *world) deliver(m *Msg) {
 	switch m.Kind {
 	case MsgPublish:
 		for _, s := range w.ordered() {
-			if s.in && (m.Loop == AllLoops || m.Loop == int(s.Loop)) {
+			if s.in && (m.Loop < 0 || m.Loop == int(s.Loop)) {
 				w.hear(s, m.Event)
 			}
 		}
+	case MsgDirect:
+		w.sessions[m.To].listen(m.Event)
+	case MsgActivate:
+		s := w.sessions[m.To]
+		s.passive, s.Intents = false, m.Receiver.Intents
+		s.take(m.Dispatches)
+	case MsgDeactivate:
+		s := w.sessions[m.To]
+		s.passive, s.version = true, m.Version
 	case MsgAdmit:
-		s := &heard{Receiver: m.Receiver, class: m.Class, in: true}
+		s := &heard{Receiver: m.Receiver, class: m.Class, in: true, passive: m.Passive,
+			version: m.Version}
 		w.sessions[m.To] = s
 		s.take(m.Dispatches)
 	case MsgPrivate:
 		w.sessions[m.To].take(m.Dispatches)
 	case MsgReclass:
-		w.sessions[m.To].class = m.Class
+		w.sessions[m.To].class, w.sessions[m.To].version = m.Class, 0
 	case MsgRemap:
 		for _, s := range w.sessions {
 			if s.in {
@@ -106,9 +118,19 @@ func (w *world) deliver(m *Msg) {
 }
 
 func (w *world) hear(s *heard, e *Event) {
-	if !e.admits(s.User, s.Intents, s.class) {
+	if s.passive && e.Update != nil {
+		k := e.Update.key(s.class, s.version, s.Updates, s.Intents)
+		s.take(e.Update.dispatches(k))
+		s.version = e.Update.version
 		return
 	}
+	if e.Update != nil || s.passive && !e.Passive || !e.admits(s.User, s.Intents, s.class) {
+		return
+	}
+	s.listen(e)
+}
+
+func (s *heard) listen(e *Event) {
 	body := e.Dispatch.Body()
 	if s.Variant&wire.VariantStripped != 0 && e.Dispatch.HasStripped() && !e.full(s.User) {
 		body = wire.StripMessage(body)

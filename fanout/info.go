@@ -26,9 +26,10 @@ type Info struct {
 func (g *Guild) Info() Info {
 	return Info{
 		ID: g.id, Name: g.name, MemberCount: g.members.Len(),
-		SessionCount: g.receivers.len(), ActiveCount: g.receivers.len(),
-		ClassCount: len(g.classes.list), OnlineCount: g.presences.online,
-		EventIndex: g.index, Loops: g.receivers.loops,
+		SessionCount: g.receivers.len(), ActiveCount: g.receivers.len() - g.receivers.passive,
+		PassiveCount: g.receivers.passive,
+		ClassCount:   len(g.classes.list), OnlineCount: g.presences.online,
+		EventIndex: g.index, Loops: g.receivers.loops.all,
 	}
 }
 

@@ -46,6 +46,18 @@ const (
 	queryUsersMax = 100
 )
 
+// Limits are what a guild keeps to that its shard decides.
+type Limits struct {
+	// PassiveMembersMin is the size from which a user's session is passive until it subscribes.
+	PassiveMembersMin int
+	// PassivePeriodMilli is the time between two updates to passive sessions.
+	PassivePeriodMilli int64
+}
+
+// DefaultLimits are those of package tuning. The protocol has 75,000 members for the first; half a
+// minute is what one of the open servers has for the second, Discord does not say.
+var DefaultLimits = Limits{PassiveMembersMin: 75_000, PassivePeriodMilli: 30_000}
+
 // remapSlackClasses is how many dead classes are kept beyond the number of live ones before the
 // classes are renumbered. Renumbering visits every receiver on every loop, so it must be rare.
 const remapSlackClasses = 256

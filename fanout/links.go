@@ -11,7 +11,7 @@ type links struct {
 
 type link struct {
 	relay uint32 // number of the relay
-	at    uint32 // place in the relay's arrays
+	at    uint32 // place in the relay's arrays; see placePassive
 	next  uint32 // the session's next link, or the next free one
 }
 

@@ -29,6 +29,8 @@ type Receiver struct {
 	LargeThreshold int
 	SessionID      SessionID
 	Bot            bool
+	// Updates is what the session wants to be told while it is passive.
+	Updates UpdateMode
 }
 
 // MsgKind says what a Msg asks of a loop.
@@ -55,10 +57,20 @@ const (
 	MsgInvite
 	// MsgGone drops the relay and all its receivers: the guild was deleted.
 	MsgGone
+	// MsgDirect delivers Event to the session To alone. The guild has judged that it may have it.
+	MsgDirect
+	// MsgActivate makes the session To listen, with Receiver's Intents, and sends it Dispatches.
+	MsgActivate
+	// MsgDeactivate makes the session To passive; it knows the guild's news up to Version.
+	MsgDeactivate
+	msgKindCount
 )
 
+// MsgKinds is how many kinds of Msg there are.
+const MsgKinds = int(msgKindCount)
+
 var msgKindNames = [...]string{"publish", "admit", "private", "reclass", "remap", "expel",
-	"refuse", "invite", "gone"}
+	"refuse", "invite", "gone", "direct", "activate", "deactivate"}
 
 func (k MsgKind) String() string {
 	if int(k) < len(msgKindNames) {
@@ -70,16 +82,25 @@ func (k MsgKind) String() string {
 // AllLoops addresses a Msg to each loop that has receivers of the guild (Guild.Loops).
 const AllLoops = -1
 
+// ActiveLoops and PassiveLoops address a Msg to each loop that has receivers of that sort. A loop
+// whose receivers are all passive is not even told of what they do not get.
+const (
+	ActiveLoops  = -2
+	PassiveLoops = -3
+)
+
 // Msg is one step for one loop's relay of one guild.
 type Msg struct {
 	Kind       MsgKind
 	Class      uint32 // MsgAdmit, MsgReclass.
-	Loop       int    // A loop's index, or AllLoops.
+	Version    uint32 // MsgAdmit of a passive receiver, MsgDeactivate.
+	Passive    bool   // MsgAdmit.
+	Loop       int    // A loop's index, or AllLoops, ActiveLoops, PassiveLoops.
 	Guild      wire.Snowflake
 	To         Handle           // All but MsgPublish, MsgRemap and MsgGone.
-	Event      *Event           // MsgPublish.
-	Receiver   Receiver         // MsgAdmit.
-	Dispatches []*wire.Dispatch // MsgAdmit, MsgPrivate, MsgExpel; may be empty.
+	Event      *Event           // MsgPublish, MsgDirect.
+	Receiver   Receiver         // MsgAdmit, MsgActivate, MsgDeactivate.
+	Dispatches []*wire.Dispatch // MsgAdmit, MsgActivate, MsgPrivate, MsgExpel; may be empty.
 	Map        []uint32         // MsgRemap.
 }
 

@@ -148,7 +148,7 @@ func (t *turn) setPresence(user wire.Snowflake, p *presence) {
 	}
 	info, _ := wire.LookupEvent("PRESENCE_UPDATE")
 	ev := toAll(info)
-	ev.Self, ev.SelfRule = user, info.Self
+	ev.Self, ev.SelfRule, ev.About = user, info.Self, user
 	t.publish("PRESENCE_UPDATE", p.append(nil, user, t.g.id), nil, ev)
 }
 
@@ -215,7 +215,7 @@ func applyPresence(t *turn, info wire.EventInfo, o object) *Error {
 		o.setDefault("client_status", "{}")
 	}
 	ev := toAll(info)
-	ev.Self, ev.SelfRule = user, info.Self
+	ev.Self, ev.SelfRule, ev.About = user, info.Self, user
 	t.publish(info.Name, o.bytes(), nil, ev)
 	return nil
 }

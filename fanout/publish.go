@@ -47,6 +47,7 @@ var appliers = map[string]applier{
 	"MESSAGE_CREATE":                  applyMessageCreate,
 	"MESSAGE_UPDATE":                  applyMessageUpdate,
 	"MESSAGE_REACTION_ADD":            applyReaction,
+	"CHANNEL_PINS_UPDATE":             applyPins,
 	"TYPING_START":                    applyTyping,
 	"VOICE_CHANNEL_STATUS_UPDATE":     applyVoiceChannel,
 	"VOICE_CHANNEL_START_TIME_UPDATE": applyVoiceChannel,

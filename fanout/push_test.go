@@ -155,3 +155,13 @@ func BenchmarkPublishWithMentions(b *testing.B) {
 		})
 	}
 }
+
+func TestPushGoesToThePassive(t *testing.T) {
+	w := largeWorld(t)
+	w.g.WantPushes()
+	user := w.joinUser(102, UpdateV2)
+	text := message("10", `,"mentions":[{"id":"102","username":"u"}]`)
+	want(t, "while passive", pushed(w.publish("MESSAGE_CREATE", text)), "[102]")
+	w.subscribe(user, `"typing":true`)
+	want(t, "while it listens", pushed(w.publish("MESSAGE_CREATE", text)), "[]")
+}

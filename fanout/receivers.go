@@ -1,6 +1,7 @@
 package fanout
 
 import (
+	"math"
 	"slices"
 
 	"throng/wire"
@@ -16,11 +17,17 @@ type receivers struct {
 	free     []uint32
 	byHandle map[Handle]uint32
 	byUser   map[wire.Snowflake]uint32 // The user's newest session.
-	perLoop  []int                     // Sessions on each loop.
-	loops    []int                     // Loops with sessions, ascending. Immutable once given out.
+	passive  int                       // Sessions that are passive.
+	modes    [updateModes]int          // Of these, how many want each mode of update.
+	perLoop  [2][]int                  // Active and passive sessions on each loop.
+	loops    loopLists
 }
 
-// receiver is what is kept of a Receiver, in 64 bytes; the rest matters to its loop only.
+// loopLists are the loops with sessions, ascending: with any, with active ones, with passive ones.
+// They are immutable once given out.
+type loopLists struct{ all, active, passive []int }
+
+// receiver is what is kept of a Receiver, in 72 bytes; the rest matters to its loop only.
 type receiver struct {
 	Handle
 	Intents   wire.Intents
@@ -29,7 +36,38 @@ type receiver struct {
 	class     uint32
 	next      uint32 // The user's next session, noReceiver at the end.
 	spoke     bool   // Whether it has set a presence; nil then means invisible.
+	bot       bool
+	lazy      bool // It joined when the guild was so large that it had to ask to listen.
+	passive   bool
+	updates   UpdateMode
+	large     uint16 // Its LargeThreshold.
 	presence  *presence
+	wants     *wants // nil: nothing beyond what it has without asking.
+}
+
+// heard is the intents that the relay knows of. To a session that had to ask to listen, presences
+// and changes of members come only as far as it asks for them.
+func (r *receiver) heard() wire.Intents {
+	intents := r.Intents
+	if r.lazy {
+		intents &^= wire.IntentGuildPresences
+	}
+	updates := !r.lazy
+	if r.wants != nil {
+		updates = r.wants.memberUpdates
+	}
+	if !updates {
+		intents &^= wire.IntentGuildMembers
+	}
+	return intents
+}
+
+// receiver is what the relay and GUILD_CREATE need of a session that is in already.
+func (r *receiver) receiver() Receiver {
+	return Receiver{
+		Handle: r.Handle, User: r.User, Intents: r.heard(), LargeThreshold: int(r.large),
+		SessionID: r.SessionID, Bot: r.bot, Updates: r.updates,
+	}
 }
 
 const noReceiver = ^uint32(0)
@@ -57,14 +95,21 @@ func (rs *receivers) first(user wire.Snowflake) uint32 {
 	return noReceiver
 }
 
+// active reports whether the user has a session that is sent what happens here. That is the
+// predicate for pushes too: whoever is not active is told of mentions elsewhere.
+func (rs *receivers) active(user wire.Snowflake) bool {
+	for at := rs.first(user); at != noReceiver; at = rs.slots[at].next {
+		if !rs.slots[at].passive {
+			return true
+		}
+	}
+	return false
+}
+
 func (rs *receivers) connected(user wire.Snowflake) bool {
 	_, ok := rs.byUser[user]
 	return ok
 }
-
-// active reports whether the user has a session that is sent what happens here. That is the
-// question of pushes: who has none is told by other means.
-func (rs *receivers) active(user wire.Snowflake) bool { return rs.connected(user) }
 
 // of calls f for each session of the user, newest first. f must not add or remove any.
 func (rs *receivers) of(user wire.Snowflake, f func(*receiver)) {
@@ -74,7 +119,7 @@ func (rs *receivers) of(user wire.Snowflake, f func(*receiver)) {
 }
 
 // add takes a session in. REQUIRES: its handle is not in yet.
-func (rs *receivers) add(r Receiver, class uint32) {
+func (rs *receivers) add(r Receiver, class uint32, lazy bool) *receiver {
 	at := uint32(len(rs.slots))
 	if last := len(rs.free) - 1; last >= 0 {
 		at, rs.free = rs.free[last], rs.free[:last]
@@ -83,17 +128,38 @@ func (rs *receivers) add(r Receiver, class uint32) {
 	}
 	rs.slots[at] = receiver{
 		Handle: r.Handle, Intents: r.Intents, User: r.User, SessionID: r.SessionID,
-		class: class, next: rs.first(r.User),
+		class: class, next: rs.first(r.User), bot: r.Bot, lazy: lazy, passive: lazy,
+		updates: r.Updates, large: uint16(min(r.LargeThreshold, math.MaxUint16)),
 	}
 	rs.byHandle[r.Handle] = at
 	rs.byUser[r.User] = at
-	loop := int(r.Loop)
-	for loop >= len(rs.perLoop) {
-		rs.perLoop = append(rs.perLoop, 0)
+	rs.count(&rs.slots[at], 1)
+	return &rs.slots[at]
+}
+
+// count counts the session where it is, in or, with -1, out.
+func (rs *receivers) count(r *receiver, by int) {
+	sort := 0
+	if r.passive {
+		sort = 1
+		rs.passive += by
+		rs.modes[r.updates] += by
 	}
-	if rs.perLoop[loop]++; rs.perLoop[loop] == 1 {
-		rs.countLoops()
+	loops, loop := rs.perLoop[sort], int(r.Loop)
+	for loop >= len(loops) {
+		loops = append(loops, 0)
 	}
+	rs.perLoop[sort] = loops
+	if loops[loop] += by; loops[loop] == max(by, 0) {
+		rs.listLoops()
+	}
+}
+
+// setPassive makes a session passive, or one that listens.
+func (rs *receivers) setPassive(r *receiver, passive bool) {
+	rs.count(r, -1)
+	r.passive = passive
+	rs.count(r, 1)
 }
 
 // remove takes a session out and returns its last record.
@@ -117,20 +183,25 @@ func (rs *receivers) remove(h Handle) (r receiver, ok bool) {
 	}
 	rs.slots[at] = receiver{}
 	rs.free = append(rs.free, at)
-	if rs.perLoop[h.Loop]--; rs.perLoop[h.Loop] == 0 {
-		rs.countLoops()
-	}
+	rs.count(&r, -1)
 	return r, true
 }
 
-func (rs *receivers) countLoops() {
-	loops := make([]int, 0, len(rs.perLoop))
-	for loop, count := range rs.perLoop {
-		if count > 0 {
-			loops = append(loops, loop)
+func (rs *receivers) listLoops() {
+	rs.loops = loopLists{}
+	for loop := range max(len(rs.perLoop[0]), len(rs.perLoop[1])) {
+		active := loop < len(rs.perLoop[0]) && rs.perLoop[0][loop] > 0
+		passive := loop < len(rs.perLoop[1]) && rs.perLoop[1][loop] > 0
+		if active {
+			rs.loops.active = append(rs.loops.active, loop)
+		}
+		if passive {
+			rs.loops.passive = append(rs.loops.passive, loop)
+		}
+		if active || passive {
+			rs.loops.all = append(rs.loops.all, loop)
 		}
 	}
-	rs.loops = loops
 }
 
 // users returns everyone who is connected, ascending.
@@ -144,4 +215,16 @@ func (rs *receivers) users() []wire.Snowflake {
 }
 
 // Loops returns the loops that a Msg to AllLoops goes to, ascending. The caller must not change it.
-func (g *Guild) Loops() []int { return g.receivers.loops }
+func (g *Guild) Loops() []int { return g.receivers.loops.all }
+
+// LoopsOf returns the loops that a Msg to that address goes to: AllLoops, ActiveLoops or
+// PassiveLoops. The caller must not change it.
+func (g *Guild) LoopsOf(address int) []int {
+	switch address {
+	case ActiveLoops:
+		return g.receivers.loops.active
+	case PassiveLoops:
+		return g.receivers.loops.passive
+	}
+	return g.receivers.loops.all
+}

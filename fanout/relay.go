@@ -7,21 +7,22 @@ import (
 
 // relay is one guild on one loop: the receivers of that guild whose sockets live there.
 //
-// The receivers are parallel arrays without pointers, so that a fan-out reads a few bytes per
-// receiver in order and the collector reads none. A session leaves by moving the last receiver
-// into its place; the link of each receiver (see links) says where that is, so leaving is
-// independent of the guild's size.
+// Those who listen and those who are passive lie apart, so that an event that passive sessions do
+// not get does not even look at them: nine in ten of a large guild's sessions are passive. Both are
+// parallel arrays without pointers, so that a fan-out reads a few bytes per receiver in order and
+// the collector reads none. A session leaves by moving the last receiver into its place; the link
+// of each receiver (see links) says where that is, so leaving is independent of the guild's size.
+//
+// A passive receiver takes 30 bytes here: the 25 of entries, the version that it knows, its mode.
 type relay struct {
 	// Static after construction.
 	guild wire.Snowflake
 
 	// Owned by the loop goroutine.
-	slots    []uint32 // store.None marks one that left during a pass
-	intents  []wire.Intents
-	classes  []uint32
-	links    []uint32
-	variants []wire.Variant
-	users    []wire.Snowflake
+	active   entries
+	passive  entries
+	versions []uint32 // of the passive: what each knows of the guild's news
+	modes    []uint8  // of the passive: an UpdateMode each
 
 	queue   []*Msg // steps that wait behind the pass under way
 	next    int    // where the pass under way goes on; meaningless when event is nil
@@ -52,92 +53,130 @@ func (p *positions) give(o *store.Outbox, slot uint32, d *wire.Dispatch, v wire.
 	o.Push(slot, p.at[v])
 }
 
+// begin begins a pass.
+func (r *relay) begin(e *Event) {
+	r.event, r.next = e, 0
+	if e.Update != nil {
+		r.next = r.active.len() // It concerns the passive alone.
+	}
+}
+
+// end is where the pass under way ends: places of the passive follow those of the active.
+func (r *relay) end() int {
+	if r.event.Passive {
+		return r.active.len() + r.passive.len()
+	}
+	return r.active.len()
+}
+
 // pass gives the event to receivers from r.next on, looking at most at limit of them. It returns
-// how many it looked at and how many got the event.
-func (r *relay) pass(o *store.Outbox, limit int) (looked, given int) {
-	from, to := r.next, min(r.next+limit, len(r.slots))
+// how many of each kind it looked at and how many frames it gave.
+func (r *relay) pass(o *store.Outbox, limit int) (looked lookedAt, given int) {
+	from, to := r.next, min(r.next+limit, r.end())
 	r.next = to
 	var p positions
-	if r.event.plain() {
-		given = r.passPlain(o, &p, from, to)
-	} else {
-		given = r.passRules(o, &p, from, to)
+	split := r.active.len()
+	if from < split {
+		k := min(to, split)
+		given = r.active.give(o, r.event, &p, from, k)
+		looked.active = k - from
 	}
-	return to - from, given
+	if to > split {
+		k := max(from, split)
+		looked.passive = to - k
+		if r.event.Update != nil {
+			given += r.passUpdate(o, k-split, to-split)
+		} else {
+			given += r.passive.give(o, r.event, &p, k-split, to-split)
+		}
+	}
+	return looked, given
 }
 
-// passPlain is the inner loop for events without rules about single users, which are nearly all.
-func (r *relay) passPlain(o *store.Outbox, p *positions, from, to int) (given int) {
-	e := r.event
-	need, visible, single := e.Intents, e.Visible, !e.Dispatch.HasStripped()
-	slots, intents := r.slots[from:to], r.intents[from:to]
-	classes, variants := r.classes[from:to], r.variants[from:to]
-	for i, slot := range slots {
-		if need != 0 && intents[i]&need == 0 || slot == store.None {
-			continue
-		}
-		if visible != nil && !visible.Has(classes[i]) {
-			continue
-		}
-		v := variants[i]
-		if single {
-			v &^= wire.VariantStripped
-		}
-		p.give(o, slot, e.Dispatch, v)
-		given++
-	}
-	return given
-}
+// lookedAt counts receivers.
+type lookedAt struct{ active, passive int }
 
-// passRules is the inner loop for events with rules about single users: presence never to its
-// own user, a message in full to its author, a private thread to its members.
-func (r *relay) passRules(o *store.Outbox, p *positions, from, to int) (given int) {
-	e := r.event
-	single := !e.Dispatch.HasStripped()
+// passUpdate tells passive receivers what is new to them. Those of one class, version and mode are
+// told the same, by dispatches that all loops share.
+func (r *relay) passUpdate(o *store.Outbox, from, to int) (given int) {
+	type frames struct {
+		dispatches []*wire.Dispatch
+		positions  []positions
+	}
+	u := r.event.Update
+	made := make(map[updateKey]*frames)
+	var key updateKey
+	var f *frames
 	for i := from; i < to; i++ {
-		if r.slots[i] == store.None || !e.admits(r.users[i], r.intents[i], r.classes[i]) {
+		if r.passive.slots[i] == store.None {
 			continue
 		}
-		v := r.variants[i]
-		if single || v&wire.VariantStripped != 0 && e.full(r.users[i]) {
-			v &^= wire.VariantStripped
+		k := u.key(r.passive.classes[i], r.versions[i], UpdateMode(r.modes[i]),
+			r.passive.intents[i])
+		r.versions[i] = u.version
+		if k != key || f == nil {
+			key = k
+			if f = made[k]; f == nil {
+				d := u.dispatches(k)
+				f = &frames{d, make([]positions, len(d))}
+				made[k] = f
+			}
 		}
-		p.give(o, r.slots[i], e.Dispatch, v)
-		given++
+		for n, d := range f.dispatches {
+			f.positions[n].give(o, r.passive.slots[i], d,
+				r.passive.variants[i]&^wire.VariantStripped)
+			given++
+		}
 	}
 	return given
 }
+
+// placePassive is the bit of a link's place that says which of the relay's arrays it is in.
+const placePassive = 1 << 31
 
 // admit adds a receiver and says where it is.
-func (r *relay) admit(v Receiver, class, link uint32) (at uint32) {
-	at = uint32(len(r.slots))
-	r.slots = append(r.slots, v.Slot)
-	r.intents = append(r.intents, v.Intents)
-	r.classes = append(r.classes, class)
-	r.links = append(r.links, link)
-	r.variants = append(r.variants, v.Variant)
-	r.users = append(r.users, v.User)
-	return at
+func (r *relay) admit(e entry, passive bool, version uint32, mode UpdateMode) (at uint32) {
+	if !passive {
+		return r.active.add(e)
+	}
+	r.versions = append(r.versions, version)
+	r.modes = append(r.modes, uint8(mode))
+	return r.passive.add(e) | placePassive
 }
 
-// remove takes the receiver at out. The receiver that moves into its place is reported by its
-// link, links.none when there is none.
+// remove takes the receiver at the place out; see entries.remove.
 func (r *relay) remove(at uint32) (movedLink uint32) {
-	last := uint32(len(r.slots) - 1)
-	if at != last {
-		r.slots[at] = r.slots[last]
-		r.intents[at] = r.intents[last]
-		r.classes[at] = r.classes[last]
-		r.links[at] = r.links[last]
-		r.variants[at] = r.variants[last]
-		r.users[at] = r.users[last]
-		movedLink = r.links[at]
+	if at&placePassive == 0 {
+		return r.active.remove(at)
 	}
-	r.slots = r.slots[:last]
-	r.intents = r.intents[:last]
-	r.classes = r.classes[:last]
-	r.links = r.links[:last]
-	r.variants = r.variants[:last]
-	r.users = r.users[:last]
-	return movedLink
+	at &^= placePassive
+	last := len(r.versions) - 1
+	r.versions[at], r.modes[at] = r.versions[last], r.modes[last]
+	r.versions, r.modes = r.versions[:last], r.modes[:last]
+	return r.passive.remove(at)
 }
+
+// entries returns the arrays that the place is in, and the index there.
+func (r *relay) entries(at uint32) (es *entries, index uint32) {
+	if at&placePassive == 0 {
+		return &r.active, at
+	}
+	return &r.passive, at &^ placePassive
+}
+
+// reclass moves the receiver to a class. What it has been told of the news was judged by the class
+// before, so one that is passive is told everything next time.
+func (r *relay) reclass(at, class uint32) {
+	es, index := r.entries(at)
+	es.classes[index] = class
+	if at&placePassive != 0 {
+		r.versions[index] = 0
+	}
+}
+
+func (r *relay) remap(to []uint32) {
+	r.active.remap(to)
+	r.passive.remap(to)
+}
+
+func (r *relay) len() int { return r.active.len() + r.passive.len() }

@@ -36,6 +36,7 @@ func (t *turn) replace(next *document) {
 	t.sayGone(&old, next)
 	next.carryOver(g)
 	g.setDocument(next)
+	g.noteSight()
 	t.resight(old.owner)
 	t.keep(g.keep())
 	if g.receivers.len() == 0 {
@@ -74,9 +75,7 @@ func (d *document) carryOver(g *Guild) {
 	for _, c := range d.channels {
 		if old := g.channelByID[c.id]; old != nil {
 			c.info = old.info
-			if c.written == 0 {
-				c.last = old.last
-			}
+			c.carry(&old.place)
 		}
 	}
 	for _, th := range d.threads {
@@ -84,9 +83,7 @@ func (d *document) carryOver(g *Guild) {
 			if len(th.members) == 0 {
 				th.members = old.members
 			}
-			if th.written == 0 {
-				th.last = old.last
-			}
+			th.carry(&old.place)
 		}
 	}
 }

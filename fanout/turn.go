@@ -50,8 +50,15 @@ func (t *turn) keep(op store.Op) { t.c.Ops = append(t.c.Ops, op) }
 // publish sends one event to its audience. stripped is nil when it is the same as body.
 func (t *turn) publish(name string, body, stripped []byte, ev Event) {
 	ev.Dispatch = wire.NewDispatch(name, body, stripped)
+	info, _ := wire.LookupEvent(name)
+	ev.Passive = info.Passes()
 	t.g.index++
-	t.send(Msg{Kind: MsgPublish, Loop: AllLoops, Event: &ev})
+	m := Msg{Kind: MsgPublish, Loop: ActiveLoops, Event: &ev}
+	if ev.Passive {
+		m.Loop = AllLoops
+	}
+	t.send(m)
+	t.direct(&ev)
 }
 
 // private sends dispatches to one session.
@@ -93,6 +100,7 @@ func (t *turn) reclass(user wire.Snowflake) {
 		g.classes.hold(class)
 		g.classes.release(r.class)
 		r.class = class
+		g.news.reset = g.news.reset || r.passive
 		t.send(Msg{Kind: MsgReclass, Loop: int(r.Loop), To: r.Handle, Class: class})
 	})
 }

@@ -85,6 +85,7 @@ func (t *turn) enterVoice(user wire.Snowflake, v *voiceState) {
 	g := t.g
 	before := g.voices[user]
 	g.voices[user] = v
+	g.noteVoice(user, before)
 	now := g.sight(gate{channel: v.channel, need: wire.PermissionViewChannel})
 	if before != nil && before.channel != v.channel {
 		saw := g.sight(gate{channel: before.channel, need: wire.PermissionViewChannel})
@@ -103,6 +104,7 @@ func (t *turn) leaveVoice(user wire.Snowflake) {
 		return
 	}
 	delete(g.voices, user)
+	g.noteVoice(user, v)
 	saw := g.sight(gate{channel: v.channel, need: wire.PermissionViewChannel})
 	t.publishVoice(user, leftVoice(v.raw), saw)
 }
@@ -122,7 +124,7 @@ func (t *turn) publishVoice(user wire.Snowflake, raw []byte, visible Bitset) {
 		dst = view.append(wire.AppendKey(dst, "member"), member, 0)
 	}
 	ev := toAll(info)
-	ev.Visible = visible
+	ev.Visible, ev.Own = visible, []wire.Snowflake{user}
 	t.publish("VOICE_STATE_UPDATE", append(dst, '}'), nil, ev)
 }
 

@@ -103,6 +103,8 @@ func (l *loop) sessionCommand(k *socket, cmd wire.Command) {
 			return
 		}
 		l.ask(s, c.GuildID, &askGuild{guildCall{c.GuildID}, s.asker(l), c})
+	case wire.OpGuildSubscriptions, wire.OpGuildSubscriptionsBulk:
+		l.subscriptions(k, s, cmd)
 	default:
 		// Commands of user clients that need no answer; ParseCommand refused the unknown ones.
 	}

@@ -80,6 +80,8 @@ type settings struct {
 	presencesMax      int
 	presencesMilli    int64
 	memberListMilli   int64
+	passiveMembersMin int
+	passiveMilli      int64
 	joinsInFlightMax  int
 	shardGuildsMax    int
 	userSessionsMax   int // 0 = no limit

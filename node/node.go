@@ -203,6 +203,7 @@ func (n *Node) startOwners(stop <-chan struct{}, owners, _ *sync.WaitGroup) {
 		owners.Go(func() { s.run(wake, stop) })
 	}
 	owners.Go(func() { trim(stop) })
+	owners.Go(func() { n.tickShards(stop) })
 	for range n.cfg.Loops * tuning.WorkersPerProc {
 		owners.Go(func() { n.workers.work(stop) })
 	}

@@ -44,6 +44,7 @@ type session struct {
 	bot         bool
 	sharded     bool
 	payload     bool // large dispatches of its own go as zlib documents
+	updates     fanout.UpdateMode
 
 	// Owned by the loop goroutine.
 	broken     bool
@@ -65,6 +66,9 @@ type habits struct {
 	presentAt int64
 	lists     map[wire.Snowflake]int64 // guild -> when its whole member list was last asked for
 	requests  []*memberStream          // for members; the first is being answered
+
+	// What it wants of guilds that it has not asked to take it in yet; see joinMore.
+	wants map[wire.Snowflake]*wire.Subscription
 }
 
 func (s *session) habit() *habits {
@@ -94,6 +98,7 @@ func (s *session) receiver(l *loop) fanout.Receiver {
 	return fanout.Receiver{
 		Handle: s.handle(l), User: s.user, Intents: s.intents, Variant: v,
 		LargeThreshold: int(s.large), SessionID: s.id, Bot: s.bot,
+		Updates: s.updates,
 	}
 }
 
@@ -127,6 +132,9 @@ func (l *loop) joinMore(s *session) {
 		s.asked++
 		s.joining++
 		l.core.shardOf(guild).inbox.push(&joinGuild{guild, s.receiver(l), s.presence})
+		if w := s.wantsOf(guild); w != nil {
+			l.core.shardOf(guild).inbox.push(&subscribeGuild{guildCall{guild}, s.handle(l), *w})
+		}
 	}
 }
 

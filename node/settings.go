@@ -31,6 +31,8 @@ func settingsOf(cfg Config) settings {
 		presencesMax:      tuning.PresencesMax,
 		presencesMilli:    milli(tuning.PresencesWindow),
 		memberListMilli:   milli(tuning.MemberListInterval),
+		passiveMembersMin: tuning.PassiveMembersMin,
+		passiveMilli:      milli(tuning.PassivePeriod),
 		joinsInFlightMax:  tuning.JoinsInFlightMax,
 		shardGuildsMax:    tuning.ShardGuildsMax,
 		userSessionsMax:   tuning.UserSessionsMax,

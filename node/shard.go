@@ -3,6 +3,7 @@ package node
 import (
 	"runtime/debug"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"throng/fanout"
@@ -23,7 +24,11 @@ type shard struct {
 
 	// Owned by the shard goroutine.
 	guilds map[wire.Snowflake]*place
+	due    map[wire.Snowflake]int64 // guild -> when it wants its tick, in unix milliseconds
 	work   []guildMessage
+
+	// Atomic: a tick is on its way.
+	ticking atomic.Bool
 
 	// Atomic: written by the shard, read by metrics.
 	stats shardStats
@@ -55,6 +60,7 @@ func (c guildCall) id() wire.Snowflake { return c.guild }
 func newShard(c *core, index int, ring func()) *shard {
 	return &shard{
 		core: c, index: index, guilds: map[wire.Snowflake]*place{},
+		due:   map[wire.Snowflake]int64{},
 		inbox: newInbox[guildMessage](c.limits.shardInboxMax, ring),
 	}
 }
@@ -76,6 +82,10 @@ func (s *shard) handle(m guildMessage) {
 	defer s.contain(m)
 	if e, ok := m.(*eachGuild); ok {
 		s.each(e)
+		return
+	}
+	if _, ok := m.(*shardTick); ok {
+		s.tick()
 		return
 	}
 	if l, ok := m.(*guildLoaded); ok {
@@ -100,6 +110,9 @@ func (s *shard) handle(m guildMessage) {
 func (s *shard) apply(m guildMessage, g *fanout.Guild) {
 	defer s.contain(m)
 	m.apply(s, g)
+	if g != nil {
+		s.schedule(g)
+	}
 }
 
 // contain refuses a message that has panicked. It is to be deferred.
@@ -123,9 +136,12 @@ func (s *shard) load(id wire.Snowflake) {
 	}
 }
 
-// newGuild is a guild with nothing in it.
+// newGuild is a guild with nothing in it, that keeps to the node's limits.
 func (c *core) newGuild(id wire.Snowflake) *fanout.Guild {
 	g := fanout.NewGuild(id, c.users)
+	g.SetLimits(fanout.Limits{
+		PassiveMembersMin: c.limits.passiveMembersMin, PassivePeriodMilli: c.limits.passiveMilli,
+	})
 	if c.push != nil {
 		g.WantPushes()
 	}
@@ -237,11 +253,11 @@ func (s *shard) forget(g *fanout.Guild) {
 func (s *shard) emit(g *fanout.Guild, c *fanout.Change) {
 	for i := range c.Msgs {
 		m := &relayStep{c.Msgs[i]}
-		if m.Loop != fanout.AllLoops {
+		if m.Loop >= 0 {
 			s.core.loops[m.Loop].inbox.pushWait(m)
 			continue
 		}
-		for _, loop := range g.Loops() {
+		for _, loop := range g.LoopsOf(m.Loop) {
 			s.core.loops[loop].inbox.pushWait(m)
 		}
 	}

@@ -136,6 +136,7 @@ func (w *world) draw(large bool) settings {
 		resumeMilli: 4000, lagMilli: 1000, lingerMilli: 500, tickMilli: 50, stallMilli: 1000,
 		commandsMax: 30000, commandsMilli: 60000, pingsMax: 5, pingsMilli: 1000, presencesMax: 2,
 		presencesMilli: 1000, memberListMilli: 1000, joinsInFlightMax: 1 + r.IntN(3),
+		passiveMembersMin: 1 << 30, passiveMilli: 500,
 		shardGuildsMax: 100, identifyGapMilli: 300, identifyWaitMilli: 1500,
 		connectionsMax: 1 << 20,
 		journalBytes:   4 << 20, pendingMax: 1 << 20, loopInboxMax: 1 << 20, shardInboxMax: 1 << 20,

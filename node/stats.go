@@ -23,14 +23,17 @@ const (
 	kindProvision
 	kindInfo
 	kindOperate
+	kindSubscribe
+	kindTick
 	kindRelay // the first of the relay's steps, in the order of fanout.MsgKind
-	kindCount = kindRelay + messageKind(fanout.MsgGone) + 1
+	kindCount = kindRelay + messageKind(fanout.MsgKinds)
 )
 
 var kindNames = [kindRelay]string{
 	kindIdentified: "identified", kindJoin: "join", kindLeave: "leave", kindLoaded: "loaded",
 	kindChunks: "chunks", kindMembers: "members", kindPresence: "presence", kindVoice: "voice",
 	kindPublish: "publish", kindProvision: "provision", kindInfo: "info", kindOperate: "operate",
+	kindSubscribe: "subscribe", kindTick: "tick",
 }
 
 func (k messageKind) String() string {
