@@ -45,13 +45,15 @@ func (t *turn) putMember(in MemberInput, m store.Member, was bool) {
 }
 
 // meet takes note of a user who is not known yet. One who is, is left alone: the word of an event
-// about a member is not the latest on the account.
+// about a member is not the latest on the account. The directory is asked to add the user and not
+// to put it, since somebody may be putting a newer one at this moment.
 func (t *turn) meet(in MemberInput) {
 	if in.Account == nil || t.g.users.Get(uint64(in.User)) != nil {
 		return
 	}
-	t.g.users.Put(in.Account)
-	t.keep(store.Op{Kind: store.OpPutUser, User: uint64(in.User), UserRecord: in.Account})
+	if t.g.users.Add(in.Account) == in.Account {
+		t.keep(store.Op{Kind: store.OpAddUser, User: uint64(in.User), UserRecord: in.Account})
+	}
 }
 
 // announceMember publishes the event with the whole member.
@@ -221,14 +223,4 @@ func (t *turn) announceInput(in MemberInput, m store.Member, was bool) {
 	info, _ := wire.LookupEvent(name)
 	t.announceMember(info, m)
 	t.syncMemberThreads(old, m, was)
-}
-
-// UserChanged tells the guild that a member's account has a new name or picture.
-func (g *Guild) UserChanged(user wire.Snowflake, now int64) Change {
-	t := g.turn(now)
-	if m, ok := g.members.Get(uint64(user)); ok {
-		info, _ := wire.LookupEvent("GUILD_MEMBER_UPDATE")
-		t.announceMember(info, m)
-	}
-	return t.done()
 }

@@ -14,6 +14,9 @@ const (
 	threadMembersMax = 1000
 
 	voiceServersMax = 64
+
+	// nameRunesMax is Discord's longest name, that of a webhook.
+	nameRunesMax = 80
 )
 
 // Bounds of one GUILD_CREATE in a guild that is larger than the session's threshold: the protocol

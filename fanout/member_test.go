@@ -119,20 +119,3 @@ func TestMemberUpdateAboutOneself(t *testing.T) {
 	want(t, "ann", ann.names(), "GUILD_MEMBER_UPDATE")
 	want(t, "ben", ben.names(), "")
 }
-
-func TestParseUser(t *testing.T) {
-	u, err := ParseUser(5, []byte(
-		`{"id":"9","token":"secret","username":"a","bot":true,"flags":4,"x":1}`))
-	if err != nil {
-		t.Fatal(err)
-	}
-	want(t, "doc", u.Doc, `{"id":"5","username":"a","bot":true,"flags":4,"x":1,`+
-		`"discriminator":"0","global_name":null,"avatar":null}`)
-	want(t, "fields", []any{u.ID, u.Bot, u.Flags, u.Name}, []any{5, true, 4, "a"})
-	if _, err := ParseUser(5, []byte(`{"bot":"yes"}`)); err == nil {
-		t.Error("a wrong shape was taken")
-	}
-	if _, err := ParseUser(5, []byte(`[]`)); err == nil {
-		t.Error("an array was taken")
-	}
-}

@@ -1,6 +1,9 @@
 package fanout
 
 import (
+	"fmt"
+	"unicode/utf8"
+
 	"throng/store"
 	"throng/wire"
 )
@@ -18,12 +21,14 @@ var userRules = []rule{
 
 // ParseUser makes a user of the JSON object that a backend wrote for id, filling in the defaults
 // that client libraries need. What the node does not know stays in the user's object, but for a
-// token, which is no part of it.
+// token, which is no part of it. It is the one reader of users: of those that are put, and of those
+// that come with a member.
+// REQUIRES: raw is valid JSON. The result does not hold on to raw.
 func ParseUser(id wire.Snowflake, raw []byte) (*store.User, error) {
 	if !wire.IsObject(raw) {
 		return nil, invalid("", "A user must be an object.")
 	}
-	user, err := parseUser(id, parseObject(raw))
+	user, err := parseUser(id, parseObject(normalizeIDs(raw)))
 	if err != nil {
 		return nil, err
 	}
@@ -34,15 +39,29 @@ func parseUser(id wire.Snowflake, fields object) (*store.User, *Error) {
 	fields.drop("id", "token")
 	o := append(make(object, 0, len(fields)+5), field{"id", quotedID(id)})
 	o = append(o, fields...)
-	o.setDefault("username", string(jsonString(placeholderName(id))))
 	if err := applyRules(&o, userRules); err != nil {
 		return nil, err
 	}
-	user := &store.User{ID: uint64(id), Doc: string(o.bytes()), Bot: isTrue(o.get("bot"))}
-	user.Name, _ = wire.StringField([]byte(user.Doc), "username")
-	user.GlobalName, _ = wire.StringField([]byte(user.Doc), "global_name")
-	flags, _ := parseInt(o.get("flags"))
-	user.Flags = uint64(flags)
+	o.setDefault("username", string(jsonString(placeholderName(id))))
+	user := &store.User{ID: uint64(id), Bot: isTrue(o.get("bot"))}
+	user.Name, _ = wire.DecodeString(o.get("username"))
+	user.GlobalName, _ = wire.DecodeString(o.get("global_name"))
+	for _, key := range []string{"flags", "public_flags"} {
+		if flags, _ := parseInt(o.get(key)); flags < 0 {
+			return nil, invalid(key, "It must not be negative.")
+		} else if key == "flags" {
+			user.Flags = uint64(flags)
+		}
+	}
+	switch {
+	case user.Name == "" || utf8.RuneCountInString(user.Name) > nameRunesMax:
+		return nil, invalid("username",
+			fmt.Sprintf("It must be a string of 1 to %d characters.", nameRunesMax))
+	case utf8.RuneCountInString(user.GlobalName) > nameRunesMax:
+		return nil, invalid("global_name",
+			fmt.Sprintf("It must be null or a string of at most %d characters.", nameRunesMax))
+	}
+	user.Doc = string(o.bytes())
 	return user, nil
 }
 
@@ -93,4 +112,38 @@ func (g *Guild) knownUser(id wire.Snowflake, path string) ([]byte, wire.Snowflak
 		}
 	}
 	return appendUser(nil, g.users, id), id, nil
+}
+
+// UserChanged tells the guild that a member's account has a new name or picture. Members hear of it
+// as GUILD_MEMBER_UPDATE, and who follows presences as PRESENCE_UPDATE too, which is all that a
+// session without GUILD_MEMBERS gets to know of others.
+func (g *Guild) UserChanged(user wire.Snowflake, now int64) Change {
+	t := g.turn(now)
+	m, ok := g.members.Get(uint64(user))
+	if !ok {
+		return t.done()
+	}
+	g.renamed(user)
+	info, _ := wire.LookupEvent("GUILD_MEMBER_UPDATE")
+	t.announceMember(info, m)
+	t.announceAccount(user)
+	return t.done()
+}
+
+// renamed is called when a member has another name to be sorted by. The guild keeps nothing in
+// that order.
+func (g *Guild) renamed(wire.Snowflake) {}
+
+// announceAccount publishes the member's presence as it is, with the whole user.
+func (t *turn) announceAccount(user wire.Snowflake) {
+	g := t.g
+	p := g.presences.get(user)
+	if p == nil {
+		p = offline
+	}
+	info, _ := wire.LookupEvent("PRESENCE_UPDATE")
+	ev := toAll(info)
+	ev.Self, ev.SelfRule, ev.About = user, info.Self, user
+	body := wire.SetField(nil, p.append(nil, user, g.id), "user", appendUser(nil, g.users, user))
+	t.publish(info.Name, body, nil, ev)
 }

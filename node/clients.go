@@ -130,14 +130,18 @@ func (n *Node) PostMessage(ctx context.Context, channel, as wire.Snowflake,
 	}
 	meta.Author = []byte(author.Doc)
 	in.MentionEveryone = in.MentionEveryone && everyone
+	// In the event users are ids. The guild makes users of them when the event has its place there:
+	// taken from here, an older name could come behind a newer one.
+	inGuild := meta
+	inGuild.Guild, inGuild.Author = guild, as.AppendJSON(nil)
 	for _, id := range in.MentionUsers {
 		if u, err := n.core.user(id); err == nil && u != nil {
 			meta.Mentions = append(meta.Mentions, []byte(u.Doc))
+			inGuild.Mentions = append(inGuild.Mentions, id.AppendJSON(nil))
 		}
 	}
 	message := in.Append(nil, meta)
-	meta.Guild = guild
-	event := api.EventInput{Type: "MESSAGE_CREATE", Data: in.Append(nil, meta)}
+	event := api.EventInput{Type: "MESSAGE_CREATE", Data: in.Append(nil, inGuild)}
 	_, rejected, err := n.Publish(ctx, guild, []api.EventInput{event})
 	if err == nil && rejected[0] != nil {
 		err = rejected[0]
@@ -155,7 +159,6 @@ func (n *Node) Typing(ctx context.Context, channel, as wire.Snowflake) error {
 		data = channel.AppendJSON([]byte(`{"channel_id":`))
 		data = as.AppendJSON(append(data, `,"user_id":`...))
 		data = wire.AppendInt(append(data, `,"timestamp":`...), now/1000)
-		data = append(append(data, `,"member":`...), g.Member(as)...)
 		data = append(data, '}')
 		return nil
 	})

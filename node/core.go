@@ -25,6 +25,8 @@ type core struct {
 	loops  []*loop
 	shards []*shard
 
+	courier *courier
+
 	clock  func() int64                           // monotonic milliseconds
 	wall   func() int64                           // unix milliseconds
 	random func(b []byte)                         // fills b
@@ -109,6 +111,10 @@ type settings struct {
 	flushBytesMax     int
 	controlBytesMax   int
 	chunksAheadMax    int
+	renamesMax        int
+	renameRoundMax    int
+	errandsMax        int
+	errandBatchMax    int
 	node              string
 	publicURL         string
 	trace             string // names the node in HELLO and READY
@@ -203,7 +209,7 @@ var hashSeed = maphash.MakeSeed()
 
 // newCore makes the tables; the caller sets the effects and makes loops and shards.
 func newCore(s settings, log *slog.Logger, dir store.Directory) *core {
-	return &core{
+	c := &core{
 		limits:   s,
 		log:      log,
 		dir:      dir,
@@ -215,6 +221,8 @@ func newCore(s settings, log *slog.Logger, dir store.Directory) *core {
 		starts:   rate{perSecond: s.identifyRate, burst: s.identifyBurst},
 		returns:  rate{perSecond: s.resumeRate, burst: s.resumeBurst},
 	}
+	c.courier = newCourier(c)
+	return c
 }
 
 // addLive and removeLive keep the table of live sessions; removeLive says how many the user has

@@ -64,7 +64,7 @@ func (n *Node) setUpDemo(ctx context.Context, d *doors) error {
 		doc := fmt.Appendf(nil, `{"id":"%s","username":"%s","discriminator":"0",`+
 			`"global_name":null,"avatar":null,"bot":%t}`, u.id, u.name, u.bot)
 		_, err := n.PutUsers(ctx, []api.UserInput{
-			{ID: u.id, Name: u.name, Bot: u.bot, Doc: doc, Token: u.token}})
+			{ID: u.id, Doc: doc, Token: u.token}})
 		if err != nil {
 			return err
 		}

@@ -85,20 +85,26 @@ func (n *Node) keep(ctx context.Context, ops []store.Op) error {
 	return n.await(ctx, reply)
 }
 
-// PutUsers creates or replaces users.
+// PutUsers creates or replaces users. Who sees a name or picture change is told; see renames.
 func (n *Node) PutUsers(ctx context.Context, users []api.UserInput) ([]error, error) {
+	if err := n.roomForUsers(ctx); err != nil {
+		return nil, err
+	}
 	var ops []store.Op
 	errs := make([]error, len(users))
 	made := make([]*store.User, 0, len(users))
 	for i, u := range users {
+		record, err := fanout.ParseUser(u.ID, u.Doc)
+		if err != nil {
+			errs[i] = refusal(err)
+			continue
+		}
 		if u.Token != "" {
 			if errs[i] = n.tokenFree(u.Token, u.ID); errs[i] != nil {
 				continue
 			}
 			ops = append(ops, store.Op{Kind: store.OpPutToken, User: uint64(u.ID), Token: u.Token})
 		}
-		record := &store.User{ID: uint64(u.ID), Flags: u.Flags, Name: u.Name,
-			GlobalName: u.GlobalName, Bot: u.Bot, Doc: string(u.Doc)}
 		ops = append(ops, store.Op{Kind: store.OpPutUser, User: record.ID, UserRecord: record})
 		made = append(made, record)
 	}
@@ -109,10 +115,8 @@ func (n *Node) PutUsers(ctx context.Context, users []api.UserInput) ([]error, er
 	n.core.keep(ops, func(err error) {
 		// Here, and not when the caller hears of it: it may have gone, and of two that replace a
 		// user the last has to be the last in the table too.
-		for _, u := range made {
-			if err == nil {
-				n.core.users.Put(u)
-			}
+		if err == nil {
+			n.core.replaceUsers(made)
 		}
 		reply <- err
 	})
@@ -281,9 +285,14 @@ func (n *Node) Publish(ctx context.Context, guild wire.Snowflake, events []api.E
 	rejected = make([]error, len(events))
 	most := int(n.bodyMax(int64(n.cfg.Journal)))
 	for i, e := range events {
-		if e.Type == "CHANNEL_CREATE" || e.Type == "THREAD_CREATE" {
+		switch e.Type {
+		case "CHANNEL_CREATE", "THREAD_CREATE":
 			if id, ok := wire.SnowflakeField(e.Data, "id"); ok {
 				rejected[i] = n.channelFree(guild, id, "d.id")
+			}
+		case "GUILD_MEMBER_ADD":
+			if err := n.meet(e.Data); err != nil {
+				return 0, nil, err
 			}
 		}
 	}
@@ -320,6 +329,20 @@ func (n *Node) Publish(ctx context.Context, guild wire.Snowflake, events []api.E
 			return g, all, nil
 		})
 	return index, rejected, err
+}
+
+// meet reads the user of a new member from the directory, so that neither shard nor loop waits for
+// the disk.
+func (n *Node) meet(member []byte) error {
+	id, ok := wire.SnowflakeField(member, "user_id")
+	if user, there := wire.Field(member, "user"); there {
+		id, ok = wire.SnowflakeField(user, "id")
+	}
+	if !ok {
+		return nil
+	}
+	_, err := n.core.user(id)
+	return err
 }
 
 // PublishUser gives events to all live sessions of a user. Events that are no guild's go to the

@@ -226,8 +226,14 @@ func (l *loop) begin(k *socket, id *identity) {
 	l.core.identifies.ok.Add(1)
 	l.core.addLive(s.user, s.handle(l))
 
+	// The user as of now: from here on the session is told of changes, and what lookUp read may be
+	// older.
+	user := l.core.users.Get(id.user.ID)
+	if user == nil {
+		user = id.user
+	}
 	body := appendReady(nil, readyFacts{
-		version: int(s.version), user: id.user, guilds: s.guilds, session: s.id.String(),
+		version: int(s.version), user: user, guilds: s.guilds, session: s.id.String(),
 		resumeURL: l.resumeURL(k), shard: s.shardPair(), sharded: s.sharded,
 		trace: l.core.limits.trace,
 	})

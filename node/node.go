@@ -189,19 +189,31 @@ func (n *Node) Run(ctx context.Context) error {
 	return nil
 }
 
-// startOwners starts the shards and the workers.
-func (n *Node) startOwners(stop <-chan struct{}, owners, _ *sync.WaitGroup) {
-	for i := range n.cfg.Loops {
-		wake := make(chan struct{}, 1)
-		s := newShard(n.core, i, func() {
-			select {
-			case wake <- struct{}{}:
-			default:
-			}
-		})
-		n.core.shards = append(n.core.shards, s)
-		owners.Go(func() { s.run(wake, stop) })
+// bell is a doorbell and what rings it: rung while it rings it rings once.
+func bell() (wake chan struct{}, ring func()) {
+	wake = make(chan struct{}, 1)
+	return wake, func() {
+		select {
+		case wake <- struct{}{}:
+		default:
+		}
 	}
+}
+
+// startOwners starts the shards, the courier and the workers.
+func (n *Node) startOwners(stop <-chan struct{}, owners, _ *sync.WaitGroup) {
+	var wakes []chan struct{}
+	for i := range n.cfg.Loops {
+		wake, ring := bell()
+		wakes = append(wakes, wake)
+		n.core.shards = append(n.core.shards, newShard(n.core, i, ring))
+	}
+	for i, s := range n.core.shards {
+		owners.Go(func() { s.run(wakes[i], stop) })
+	}
+	wake, ring := bell()
+	n.core.courier.ring = ring
+	owners.Go(func() { n.core.courier.run(wake, stop) })
 	owners.Go(func() { trim(stop) })
 	owners.Go(func() { n.tickShards(stop) })
 	for range n.cfg.Loops * tuning.WorkersPerProc {

@@ -169,8 +169,7 @@ func (r *rig) user(id wire.Snowflake, bot bool) {
 	r.t.Helper()
 	doc := fmt.Appendf(nil, `{"id":"%d","username":"u%d","discriminator":"0","global_name":null,`+
 		`"avatar":null,"bot":%t}`, id, id, bot)
-	errs, err := r.PutUsers(r.context(), []api.UserInput{{ID: id, Name: fmt.Sprintf("u%d", id),
-		Bot: bot, Doc: doc, Token: tokenOf(id)}})
+	errs, err := r.PutUsers(r.context(), []api.UserInput{{ID: id, Doc: doc, Token: tokenOf(id)}})
 	if err = errors.Join(append(errs, err)...); err != nil {
 		r.t.Fatal(err)
 	}
@@ -342,7 +341,7 @@ func object(t testing.TB, raw []byte) map[string]any {
 
 // withApplicationFlags is a bot whose application was granted what the flags say.
 func withApplicationFlags(id wire.Snowflake, flags int) []api.UserInput {
-	return []api.UserInput{{ID: id, Name: "bot", Bot: true, Token: tokenOf(id), Doc: fmt.Appendf(nil,
+	return []api.UserInput{{ID: id, Token: tokenOf(id), Doc: fmt.Appendf(nil,
 		`{"id":"%d","username":"bot","discriminator":"0","global_name":null,"avatar":null,`+
 			`"bot":true,"application_flags":%d}`, id, flags)}}
 }

@@ -80,16 +80,21 @@ func (s *shard) handle(m guildMessage) {
 	start := time.Now()
 	defer s.stats.handled(m.kind(), start)
 	defer s.contain(m)
-	if e, ok := m.(*eachGuild); ok {
-		s.each(e)
+	switch m := m.(type) {
+	case *eachGuild:
+		s.each(m)
 		return
-	}
-	if _, ok := m.(*shardTick); ok {
+	case *shardTick:
 		s.tick()
 		return
-	}
-	if l, ok := m.(*guildLoaded); ok {
-		s.loaded(l.guild, l.loaded, l.err)
+	case *errandBatch:
+		m.do(s)
+		return
+	case *fence:
+		m.pass()
+		return
+	case *guildLoaded:
+		s.loaded(m.guild, m.loaded, m.err)
 		return
 	}
 	p := s.guilds[m.id()]

@@ -176,6 +176,7 @@ func (w *world) step() {
 		if i := r.IntN(len(w.loops)); w.loops[i].asleep < w.steps {
 			w.tick(w.core.loops[i])
 		}
+		w.courier.ready = w.courier.ready || w.late
 	case what < 47:
 		if w.workers.asleep < w.steps {
 			w.runJob()
@@ -184,6 +185,7 @@ func (w *world) step() {
 		if w.keeper.asleep < w.steps {
 			w.runKeep()
 		}
+		w.runCourier()
 	case what < 56:
 		w.runGone()
 	case what < 58:
@@ -200,7 +202,7 @@ func (w *world) step() {
 // nap takes the processor from one of the node's goroutines for a while.
 func (w *world) nap() {
 	until := w.steps + w.rng.IntN(250)
-	switch i := w.rng.IntN(7); i {
+	switch i := w.rng.IntN(8); i {
 	case 0, 1, 2:
 		w.loops[i].asleep = until
 	case 3, 4:
@@ -209,6 +211,8 @@ func (w *world) nap() {
 		w.workers.asleep = until
 	case 6:
 		w.keeper.asleep = until
+	case 7:
+		w.courier.asleep = until
 	}
 }
 

@@ -31,7 +31,8 @@ type simBody struct {
 	SelfMute    bool `json:"self_mute"`
 	Deaf        bool
 	MemberCount int `json:"member_count"`
-	User        struct{ ID string }
+	User        struct{ ID, Username string }
+	Username    string
 	Embeds      []json.RawMessage
 	Attachments []json.RawMessage
 	Components  []json.RawMessage
@@ -102,6 +103,8 @@ func (b *simBody) digest(name string) string {
 		return "server"
 	case "SOUNDBOARD_SOUNDS":
 		return "sounds"
+	case "USER_UPDATE":
+		return b.ID + " " + b.Username
 	case "MESSAGE_CREATE", "MESSAGE_UPDATE":
 		content := ""
 		if b.Content != nil {
@@ -137,11 +140,15 @@ func (b *simBody) member() string {
 	if b.Until != nil {
 		until = *b.Until
 	}
-	return fmt.Sprintf("%s %s %v %s", b.User.ID, b.Nick, roles, until)
+	return fmt.Sprintf("%s %s %s %v %s", b.User.ID, b.User.Username, b.Nick, roles, until)
 }
 
 func (b *simBody) presence() string {
-	text := b.User.ID + " " + b.Status
+	text := b.User.ID
+	if b.User.Username != "" {
+		text += " " + b.User.Username
+	}
+	text += " " + b.Status
 	for _, a := range b.Activities {
 		text += " " + a.Name
 	}

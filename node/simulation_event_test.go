@@ -257,6 +257,7 @@ func (g *simGuild) replace(next simDoc) {
 			m: g.m, id: g.id, exists: true, simDoc: next,
 			members: map[wire.Snowflake]*simMember{}, voices: map[wire.Snowflake]*simVoice{},
 			presences: map[wire.Snowflake]string{}, said: map[*simSession]string{},
+			owes: map[wire.Snowflake]bool{},
 		}
 		return
 	}

@@ -19,8 +19,9 @@ type simGuild struct {
 	members   map[wire.Snowflake]*simMember
 	voices    map[wire.Snowflake]*simVoice
 	presences map[wire.Snowflake]string
-	said      map[*simSession]string // what each session says of itself
-	joined    []*simSession          // in the order in which they came
+	said      map[*simSession]string  // what each session says of itself
+	joined    []*simSession           // in the order in which they came
+	owes      map[wire.Snowflake]bool // members whose new name it has not told
 }
 
 // simDoc is the guild's document.

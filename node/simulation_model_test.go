@@ -16,11 +16,13 @@ type simModel struct {
 	guilds   []*simGuild
 	sessions map[string]*simSession
 	handles  map[fanout.Handle]*simSession
+	names    map[wire.Snowflake]string // of users
 }
 
 func newSimModel(w *world) *simModel {
 	m := &simModel{
 		w: w, sessions: map[string]*simSession{}, handles: map[fanout.Handle]*simSession{},
+		names: map[wire.Snowflake]string{},
 	}
 	for range w.opts.guilds {
 		m.guilds = append(m.guilds, &simGuild{m: m, id: w.nextID() << 3})
@@ -44,6 +46,7 @@ type simSession struct {
 	id       string
 	handle   fanout.Handle
 	user     wire.Snowflake
+	name     string // of the user, as the client knows it
 	intents  uint32
 	large    int
 	client   *simClient // nil until it has read READY
@@ -135,6 +138,9 @@ func (s *simSession) take(p *simPipe, name, digest string, d []byte) {
 		w.fail("%v: guild %d, due number %d:\n got  %s %s\n want %s %s", p, guild, st.read-1, name,
 			digest, due.event.name, want)
 		return
+	}
+	if name == "USER_UPDATE" {
+		s.name, _ = wire.StringField(d, "username")
 	}
 	if guild != 0 && s.has(0) {
 		s.order(p, st, guild, name)

@@ -45,9 +45,11 @@ func (w *world) backend() {
 		w.putMembers(g, 1+r.IntN(5))
 	case what < 13:
 		w.removeMember(g)
-	case what < 17:
+	case what < 16:
 		w.publishUser()
-	case what < 19, w.opts.stormy && what < 40:
+	case what < 18:
+		w.rename()
+	case what < 20, w.opts.stormy && what < 40:
 		w.storm(g)
 	default:
 		w.publish(g, 1+r.IntN(3)*r.IntN(2))
@@ -285,7 +287,7 @@ func (g *simGuild) memberText(user wire.Snowflake) string {
 	if m.timeout != 0 {
 		until = string(wire.AppendTime(nil, m.timeout))
 	}
-	return fmt.Sprintf("%d %s %v %s", user, m.nick, roles, until)
+	return fmt.Sprintf("%d %s %s %v %s", user, g.m.names[user], m.nick, roles, until)
 }
 
 func (g *simGuild) removeMember(user wire.Snowflake) {
@@ -304,6 +306,7 @@ func (g *simGuild) removeMember(user wire.Snowflake) {
 	g.leaveVoice(user)
 	delete(g.presences, user)
 	delete(g.members, user)
+	delete(g.owes, user)
 	g.publish(&simEvent{name: "GUILD_MEMBER_REMOVE", full: user.String()}, nil, user)
 }
 

@@ -176,6 +176,7 @@ func (c *simClient) ready(p *simPipe, name string, s uint32, d []byte) {
 	}
 	c.record = c.w.model.session(c.id)
 	c.record.client = c
+	c.record.name, _ = wire.StringField(user, "username")
 	c.seq, c.acked, c.log = 1, 0, []string{c.w.digestOf(name, d)}
 	c.mayBeGone = ""
 	guilds, _ := wire.Field(d, "guilds")

@@ -24,7 +24,7 @@ var simWanted = []string{
 	"resumes", "resumes refused", "resumes too late", "resumes with a wrong number or token",
 	"identifies", "identifies too soon", "sessions without a word lost", "moves to another loop",
 	"short writes", "passes cut short", "guilds deleted", "guilds that came back",
-	"renumbered classes", "answers of several chunks", "expulsions behind a pass",
+	"renames", "renumbered classes", "answers of several chunks", "expulsions behind a pass",
 	"drop presence_flood", "drop command_busy",
 	"close client_done", "close client_closed", "close connection_lost", "close slow_reader",
 	"close heartbeat_missed", "close superseded", "close ended_by_operator", "close reconnected",

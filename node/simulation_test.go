@@ -163,7 +163,8 @@ func (w *world) runAll() {
 			busy = busy || w.shards[i].ready
 			w.runShard(i)
 		}
-		busy = busy || len(w.jobs)+len(w.keeps)+len(w.gone) > 0
+		busy = busy || len(w.jobs)+len(w.keeps)+len(w.gone) > 0 || w.courier.ready
+		w.runCourier()
 		w.runJob()
 		w.runKeep()
 		w.runGone()
@@ -177,6 +178,7 @@ func (w *world) runAll() {
 // tickAll lets time pass.
 func (w *world) tickAll(milli int64) {
 	w.now += milli
+	w.courier.ready = w.courier.ready || w.late
 	for _, l := range w.core.loops {
 		w.tick(l)
 	}
@@ -266,5 +268,5 @@ func (w *world) waiting() string {
 			return fmt.Sprintf("client %d waits for %s", c.index, what)
 		}
 	}
-	return ""
+	return w.oldNames()
 }

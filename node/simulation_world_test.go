@@ -35,6 +35,8 @@ type world struct {
 	shards   []simOwner
 	workers  simOwner
 	keeper   simOwner
+	courier  simOwner
+	late     bool // the courier has something left for later
 	jobs     []func()
 	keeps    []kept
 	gone     []*simPipe // the driver has yet to say that they have ended
@@ -115,6 +117,7 @@ func newWorld(seed uint64, large bool) *world {
 		wake := func() { w.shards[i].ready = true }
 		w.core.shards = append(w.core.shards, newShard(w.core, i, wake))
 	}
+	w.core.courier.ring = func() { w.courier.ready = true }
 	w.model = newSimModel(w)
 	w.people()
 	return w
@@ -143,7 +146,9 @@ func (w *world) draw(large bool) settings {
 		guildWaitMax: 1 << 20, loopPassMax: 1 + r.IntN(40), relayPassMax: 1 + r.IntN(8),
 		putOffMax: 1 + r.IntN(40), flushPassMax: 1 + r.IntN(10),
 		flushBytesMax: 1 << (8 + r.IntN(8)), controlBytesMax: 4096, chunksAheadMax: 1 + r.IntN(3),
-		node: "sim", publicURL: "ws://sim", trace: "sim", traceJSON: `"sim"`,
+		renamesMax: 1 << 20, renameRoundMax: 1 + r.IntN(3), errandsMax: 1 + r.IntN(8),
+		errandBatchMax: 1 + r.IntN(3),
+		node:           "sim", publicURL: "ws://sim", trace: "sim", traceJSON: `"sim"`,
 	}
 	if r.IntN(3) == 0 {
 		o.roomBytes = 64 << r.IntN(8)
@@ -196,6 +201,7 @@ func (w *world) people() {
 			store.Op{Kind: store.OpPutUser, User: uint64(u.id), UserRecord: record},
 			store.Op{Kind: store.OpPutToken, User: uint64(u.id), Token: u.token})
 		w.users = append(w.users, u)
+		w.model.names[u.id] = record.Name
 	}
 	if err := w.core.dir.Apply(ops); err != nil {
 		w.fail("the directory refused the users: %v", err)
@@ -251,8 +257,10 @@ func (w *world) runShard(i int) {
 	}
 	s := w.core.shards[i]
 	for k, m := range s.inbox.waiting {
-		switch m.(type) {
-		case *simSpy, *guildLoaded, *eachGuild:
+		switch m := m.(type) {
+		case *simSpy, *guildLoaded, *eachGuild, *fence:
+		case *errandBatch:
+			w.spyErrands(m)
 		default:
 			s.inbox.waiting[k] = &simSpy{m, w}
 		}

@@ -25,6 +25,7 @@ const (
 	kindOperate
 	kindSubscribe
 	kindTick
+	kindErrands
 	kindRelay // the first of the relay's steps, in the order of fanout.MsgKind
 	kindCount = kindRelay + messageKind(fanout.MsgKinds)
 )
@@ -33,7 +34,7 @@ var kindNames = [kindRelay]string{
 	kindIdentified: "identified", kindJoin: "join", kindLeave: "leave", kindLoaded: "loaded",
 	kindChunks: "chunks", kindMembers: "members", kindPresence: "presence", kindVoice: "voice",
 	kindPublish: "publish", kindProvision: "provision", kindInfo: "info", kindOperate: "operate",
-	kindSubscribe: "subscribe", kindTick: "tick",
+	kindSubscribe: "subscribe", kindTick: "tick", kindErrands: "errands",
 }
 
 func (k messageKind) String() string {

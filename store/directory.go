@@ -48,6 +48,7 @@ type OpKind uint8
 
 const (
 	OpPutUser      OpKind = iota + 1 // UserRecord: add or replace it.
+	OpAddUser                        // UserRecord: add it unless there is one with its id.
 	OpPutToken                       // Token becomes User's, whosever it was.
 	OpRevokeTokens                   // All tokens of User.
 	OpPutGuild                       // Guild's document becomes Doc, its channels Channels.
@@ -72,7 +73,7 @@ type Op struct {
 // calls it; a batch with such an op is refused whole.
 func (op *Op) Validate() error {
 	switch op.Kind {
-	case OpPutUser:
+	case OpPutUser, OpAddUser:
 		if op.UserRecord == nil || op.UserRecord.ID == 0 {
 			return errors.New("put user: no user or no id")
 		}

@@ -204,6 +204,10 @@ func (m *memory) apply(op *Op) {
 	switch op.Kind {
 	case OpPutUser:
 		m.users[op.UserRecord.ID] = op.UserRecord
+	case OpAddUser:
+		if m.users[op.UserRecord.ID] == nil {
+			m.users[op.UserRecord.ID] = op.UserRecord
+		}
 	case OpPutToken:
 		m.putToken(TokenHash(op.Token), op.User)
 	case OpRevokeTokens:

@@ -73,8 +73,8 @@ func TestClientRoutesAnswer(t *testing.T) {
 		for _, prefix := range []string{"/api/", "/api/v9/", "/api/v10/"} {
 			t.Run(c.name+prefix, func(t *testing.T) {
 				n := furnished()
-				human, _ := parseUser([]byte(`{"id":"8"}`), 0)
-				n.users[8], n.tokens["hu.man"] = human, 8
+				n.users[8] = UserInput{ID: 8, Doc: []byte(`{"id":"8"}`)}
+				n.tokens["hu.man"] = 8
 				url := serve(t, Client(n, Config{GatewayPort: 8080}))
 				a := request(t, c.method, url+prefix+c.path, "", "Authorization", c.token,
 					"Host", "gw.example:8081")

@@ -12,7 +12,9 @@
 //
 //	PUT    /v1/users/{id}         create or replace: username, global_name, avatar, bot, flags;
 //	                              token, to log in with; application_flags, as Discord's, which
-//	                              allow privileged intents (without them all are allowed)
+//	                              allow privileged intents (without them all are allowed). Who
+//	                              sees a change of name or picture is told: the user itself by
+//	                              USER_UPDATE, others by GUILD_MEMBER_UPDATE, PRESENCE_UPDATE
 //	POST   /v1/users              the same by lines, with id in each
 //	POST   /v1/users/{id}/tokens  mint a token, or register the one given: {"token":"…"}
 //	DELETE /v1/users/{id}/tokens  revoke them all; sessions stay

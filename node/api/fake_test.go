@@ -93,6 +93,10 @@ func (n *fakeNode) PutUsers(ctx context.Context, users []UserInput) ([]error, er
 			errs[i] = Conflict("token", "the token is another user's")
 			continue
 		}
+		if raw, named := wire.Field(user.Doc, "username"); named && raw[0] != '"' {
+			errs[i] = Invalid("username", "want a name")
+			continue
+		}
 		n.users[user.ID] = user
 		if user.Token != "" {
 			n.tokens[user.Token] = user.ID
@@ -331,7 +335,8 @@ func (n *fakeNode) Authenticate(ctx context.Context, token string) (User, error)
 	if !ok {
 		return User{}, Unauthorized
 	}
-	return User{ID: user.ID, Bot: user.Bot, Doc: user.Doc}, nil
+	bot, _ := wire.Field(user.Doc, "bot")
+	return User{ID: user.ID, Bot: string(bot) == "true", Doc: user.Doc}, nil
 }
 
 func (n *fakeNode) StartLimits(context.Context, wire.Snowflake) (StartLimits, error) {

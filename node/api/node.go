@@ -92,13 +92,8 @@ type Clients interface {
 // UserInput is a user to create or replace.
 type UserInput struct {
 	ID wire.Snowflake
-	// Doc is the whole user object: what was given, less "token", with "id" set and the fields
-	// that every client library needs filled in.
+	// Doc is the user object as it was given, less "token".
 	Doc []byte
-	// What the node needs of Doc outside it.
-	Name, GlobalName string
-	Bot              bool
-	Flags            uint64
 	// Token is registered for the user when it is not empty.
 	Token string
 }

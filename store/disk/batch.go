@@ -62,9 +62,11 @@ func newBatch(tx *bbolt.Tx) *batch {
 
 func (b *batch) apply(op *store.Op) error {
 	switch op.Kind {
-	case store.OpPutUser:
+	case store.OpPutUser, store.OpAddUser:
 		key := idKey(op.UserRecord.ID)
-		b.put(partUsers, key, encodeUser(key, op.UserRecord))
+		if op.Kind == store.OpPutUser || b.get(partUsers, key) == nil {
+			b.put(partUsers, key, encodeUser(key, op.UserRecord))
+		}
 	case store.OpPutToken:
 		return b.putToken(op.Token, op.User)
 	case store.OpRevokeTokens:

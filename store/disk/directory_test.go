@@ -34,6 +34,12 @@ func putUser(id uint64, name string) store.Op {
 	}}
 }
 
+func addUser(id uint64, name string) store.Op {
+	op := putUser(id, name)
+	op.Kind = store.OpAddUser
+	return op
+}
+
 func putToken(user uint64, token string) store.Op {
 	return store.Op{Kind: store.OpPutToken, User: user, Token: token}
 }
@@ -124,6 +130,11 @@ func TestDirectoryBehaviour(t *testing.T) {
 		{"an empty batch is fine", [][]store.Op{{}}, nil},
 		{"users are put and replaced",
 			[][]store.Op{{putUser(4, "al")}, {putUser(4, "bob")}}, []string{user4}},
+		{"users are added where there is none", [][]store.Op{
+			{addUser(4, "bob")}, {addUser(4, "al")}, {putUser(5, "al"), addUser(5, "bob")},
+			{addUser(6, "bob"), putUser(6, "al")}}, []string{user4,
+			`user {ID:5 Flags:5497558138880 Name:al GlobalName:AL Doc:{"id":"5"} Bot:false}`,
+			`user {ID:6 Flags:6597069766656 Name:al GlobalName:AL Doc:{"id":"6"} Bot:true}`}},
 		{"the last op of a batch counts",
 			[][]store.Op{{putUser(4, "al"), putUser(4, "bob")}}, []string{user4}},
 		{"guilds come in order", [][]store.Op{{putGuild(300, "c"), putGuild(2, "b")},
@@ -206,6 +217,7 @@ func TestDirectoryRefusesBatchWhole(t *testing.T) {
 		{"unknown kind", store.Op{Kind: 99}, nil},
 		{"user without record", store.Op{Kind: store.OpPutUser}, nil},
 		{"user without id", putUser(0, "x"), nil},
+		{"user to add without record", store.Op{Kind: store.OpAddUser}, nil},
 		{"token without user", putToken(0, "x"), nil},
 		{"token without text", putToken(4, ""), nil},
 		{"revoke without user", revokeTokens(0), nil},
