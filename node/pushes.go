@@ -27,7 +27,7 @@ func (c *Config) pushSink() (sink push.Sink, flag string, err error) {
 		sink, err = push.NewWebhook(c.PushWebhook, c.PushToken, nodeName())
 	case c.PushNATS != "":
 		flag = "-push-nats"
-		sink, err = push.NewNATS(c.PushNATS, c.PushSubject)
+		sink, err = push.NewNATS(c.PushNATS, c.PushSubject, nodeName())
 	default:
 		return nil, "", nil
 	}
@@ -72,9 +72,7 @@ func (n *Node) startPushes() error {
 func (n *Node) offer(guild wire.Snowflake, p *fanout.Push) {
 	note := &push.Note{Guild: guild, Channel: p.Channel, Message: p.Message, Author: p.Author,
 		Name: p.Name, Text: p.Text}
-	for _, user := range p.Users {
-		n.pushes.TrySend(user, note)
-	}
+	n.pushes.TrySend(note, p.Users...)
 	if p.Omitted > 0 {
 		n.pushes.Omit(p.Omitted)
 	}

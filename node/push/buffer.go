@@ -13,8 +13,8 @@ import (
 // it would be fairer to the others, but in an overload a busy channel would push its reader back
 // with every message, and he would be the one who never hears of it.
 //
-// Guilds wait for the lock, so all that is done under it is short: a few map operations, or
-// lookMax entries.
+// Guilds wait for the lock, so all that is done under it is short: to put in the users of one
+// message, or to look at lookMax entries.
 type buffer struct {
 	// Static after construction.
 	ageMax  int64 // milliseconds
@@ -53,22 +53,29 @@ func newBuffer(max, lookMax int, ageMax int64) *buffer {
 	}
 }
 
-// offer puts a push in; it is false when the end has come.
-func (b *buffer) offer(user wire.Snowflake, n *Note, now int64) bool {
-	p := Push{User: user, Note: n, Count: 1, offered: now}
+// offer puts pushes in; it is false when the end has come.
+func (b *buffer) offer(n *Note, users []wire.Snowflake, now int64) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.tally.offered++
+	b.tally.offered += uint64(len(users))
 	if b.ended {
-		b.tally.ended++
+		b.tally.ended += uint64(len(users))
 		return false
 	}
+	for _, user := range users {
+		b.put(Push{User: user, Note: n, Count: 1, offered: now})
+	}
+	return true
+}
+
+// put puts one in. REQUIRES: mu is held.
+func (b *buffer) put(p Push) {
 	if at, ok := b.index[p.key()]; ok {
 		old := b.at(at)
 		p.Count += old.Count
 		*old = p
 		b.tally.collapsed++
-		return true
+		return
 	}
 	if b.next-b.first == uint64(len(b.ring)) {
 		b.pop()
@@ -77,7 +84,6 @@ func (b *buffer) offer(user wire.Snowflake, n *Note, now int64) bool {
 	b.index[p.key()] = b.next
 	*b.at(b.next) = p
 	b.next++
-	return true
 }
 
 func (b *buffer) at(number uint64) *Push { return &b.ring[number%uint64(len(b.ring))] }

@@ -11,6 +11,10 @@ func note(channel, message wire.Snowflake) *Note {
 	return &Note{Guild: 1, Channel: channel, Message: message, Author: 9, Name: "ada", Text: "hello"}
 }
 
+func offerOne(b *buffer, user wire.Snowflake, n *Note, now int64) {
+	b.offer(n, []wire.Snowflake{user}, now)
+}
+
 // users are whom a batch is for, in its order.
 func users(batch []Push) (ids []wire.Snowflake) {
 	for _, p := range batch {
@@ -22,7 +26,7 @@ func users(batch []Push) (ids []wire.Snowflake) {
 func TestBufferDropsTheOldestWhenFull(t *testing.T) {
 	b := newBuffer(3, 100, 1000)
 	for user := range wire.Snowflake(5) {
-		b.offer(user+1, note(1, user+1), 0)
+		offerOne(b, user+1, note(1, user+1), 0)
 	}
 	tally, depth := b.count()
 	if depth != 3 || tally.shed != 2 || tally.offered != 5 {
@@ -36,10 +40,10 @@ func TestBufferDropsTheOldestWhenFull(t *testing.T) {
 
 func TestBufferCollapsesInPlace(t *testing.T) {
 	b := newBuffer(10, 100, 1000)
-	b.offer(1, note(1, 101), 0)
-	b.offer(2, note(1, 101), 0)
-	b.offer(1, note(1, 102), 5)
-	b.offer(1, note(2, 103), 5) // Another channel is another matter.
+	offerOne(b, 1, note(1, 101), 0)
+	offerOne(b, 2, note(1, 101), 0)
+	offerOne(b, 1, note(1, 102), 5)
+	offerOne(b, 1, note(2, 103), 5) // Another channel is another matter.
 	batch, _ := b.take(10, 5)
 	if len(batch) != 3 {
 		t.Fatalf("took %d, want 3", len(batch))
@@ -56,7 +60,7 @@ func TestBufferCollapsesInPlace(t *testing.T) {
 		t.Errorf("collapsed %d, want 1", tally.collapsed)
 	}
 	// Once taken, there is nothing to replace.
-	b.offer(1, note(1, 104), 6)
+	offerOne(b, 1, note(1, 104), 6)
 	if batch, _ := b.take(10, 6); len(batch) != 1 || batch[0].Count != 1 {
 		t.Errorf("after that took %+v", batch)
 	}
@@ -64,10 +68,10 @@ func TestBufferCollapsesInPlace(t *testing.T) {
 
 func TestBufferThrowsAwayWhatIsTooOld(t *testing.T) {
 	b := newBuffer(10, 100, 1000)
-	b.offer(1, note(1, 1), 0)
-	b.offer(2, note(1, 1), 1)
-	b.offer(3, note(1, 1), 1)
-	b.offer(3, note(1, 2), 900) // The newer one makes it young.
+	offerOne(b, 1, note(1, 1), 0)
+	offerOne(b, 2, note(1, 1), 1)
+	offerOne(b, 3, note(1, 1), 1)
+	offerOne(b, 3, note(1, 2), 900) // The newer one makes it young.
 	batch, _ := b.take(10, 1001)
 	if got := users(batch); len(got) != 2 || got[0] != 2 || got[1] != 3 {
 		t.Errorf("took %v, want 2, which is just young enough, and 3", got)
@@ -81,9 +85,9 @@ func TestBufferThrowsAwayWhatIsTooOld(t *testing.T) {
 func TestBufferLooksAtFewAtATime(t *testing.T) {
 	b := newBuffer(100, 10, 1000)
 	for user := range wire.Snowflake(25) {
-		b.offer(user+1, note(1, 1), 0)
+		offerOne(b, user+1, note(1, 1), 0)
 	}
-	b.offer(26, note(1, 1), 5000)
+	offerOne(b, 26, note(1, 1), 5000)
 	for round := range 2 {
 		if batch, more := b.take(100, 5000); len(batch) != 0 || !more {
 			t.Fatalf("round %d took %v, more %v; want none yet, and more", round, users(batch), more)
@@ -109,7 +113,7 @@ func TestBufferAgainstModel(t *testing.T) {
 				user := wire.Snowflake(1 + r.IntN(6))
 				n := note(wire.Snowflake(1+r.IntN(2)), wire.Snowflake(now+1))
 				offered++
-				b.offer(user, n, now)
+				offerOne(b, user, n, now)
 				p := Push{User: user, Note: n, Count: 1, offered: now}
 				found := false
 				for i := range model {
@@ -163,6 +167,6 @@ func BenchmarkOffer(b *testing.B) {
 	n := note(1, 1)
 	b.ReportAllocs()
 	for i := 0; b.Loop(); i++ {
-		q.offer(wire.Snowflake(i), n, 0)
+		offerOne(q, wire.Snowflake(i), n, 0)
 	}
 }

@@ -61,10 +61,9 @@ func (c *conn) run() {
 		if len(batch) == 0 {
 			return
 		}
-		c.p.inFlight.Add(int64(len(batch)))
 		c.flights.Go(func() {
 			defer func() { <-c.credits }()
-			defer c.p.inFlight.Add(-int64(len(batch)))
+			defer c.p.landed.Add(uint64(len(batch)))
 			c.fly(batch)
 		})
 	}

@@ -9,18 +9,18 @@
 // comes, and when the buffer is full the oldest makes room. All of it is counted. It never holds a
 // guild back, and it never drops anything without counting it.
 //
-// A push is sent as JSON:
+// A sink gets batches, as JSON:
 //
-//	{"user_id":"1","guild_id":"2","channel_id":"3","message_id":"4","author_id":"5",
-//	 "author_name":"ada","content":"the first 200 characters","count":3}
+//	{"node":"one","pushes":[{"user_id":"1","guild_id":"2","channel_id":"3","message_id":"4",
+//	 "author_id":"5","author_name":"ada","content":"the first 200 characters","count":3}]}
 //
-// count is how many messages it stands for; it shows the last of them. What phones are sent may
-// have 4 KB in all, and 200 characters are at most 800 bytes of it. A Webhook gets a POST of
-// {"node":"…","pushes":[…]} with up to 100; 2xx takes all, 429 or 503 with Retry-After asks for a
-// pause, another 4xx refuses all of them for good, anything else is tried again. A NATS subject
-// gets a message for each push, with the Nats-Msg-Id "message.user", and a reply acknowledges it: a
-// JetStream stream replies by itself, any other subscriber must. A push that was sent and not
-// acknowledged is sent again, so a sink knows pushes by user and message.
+// count is how many messages the push stands for; it shows the last of them. What phones are sent
+// may have 4 KB in all, and 200 characters are at most 800 bytes of it. A Webhook gets a POST of up
+// to 100 pushes; 2xx takes all, 429 or 503 with Retry-After asks for a pause, another 4xx refuses
+// all of them for good, anything else is tried again. A NATS subject gets messages of up to 20
+// pushes, with a Nats-Msg-Id of the batch, and a reply takes all: a JetStream stream replies by
+// itself, any other subscriber must. What was sent and not acknowledged is sent again, so a sink
+// knows pushes by user and message.
 //
 // Order: none is promised. Package node calls it: its shards offer, main's flags choose the sink.
 // @everyone and roles push to nobody; only members who are mentioned by name are looked up. Start

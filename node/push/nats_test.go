@@ -78,7 +78,7 @@ func TestNATS(t *testing.T) {
 
 func natsPipeline(t *testing.T, address, subject string, l Limits) *Pipeline {
 	t.Helper()
-	sink, err := NewNATS(address, subject)
+	sink, err := NewNATS(address, subject, "one")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -86,19 +86,16 @@ func natsPipeline(t *testing.T, address, subject string, l Limits) *Pipeline {
 }
 
 func natsSubscriber(t *testing.T, address string, client *nats.Conn) {
-	type one struct {
-		User    wire.Snowflake `json:"user_id"`
-		Message wire.Snowflake `json:"message_id"`
-	}
-	got := make(chan one, 1000)
-	ids := make(chan string, 1000)
+	got := make(chan received, 1000)
 	sub, err := client.Subscribe("there", func(m *nats.Msg) {
-		var o one
-		if err := json.Unmarshal(m.Data, &o); err != nil {
+		var r received
+		if err := json.Unmarshal(m.Data, &r); err != nil {
 			t.Errorf("%v in %s", err, m.Data)
 		}
-		got <- o
-		ids <- m.Header.Get(nats.MsgIdHdr)
+		if m.Header.Get(nats.MsgIdHdr) == "" || len(r.Pushes) > 20 || r.Node != "one" {
+			t.Errorf("%d pushes of %q with the header %v", len(r.Pushes), r.Node, m.Header)
+		}
+		got <- r
 		_ = m.Respond(nil)
 	})
 	if err != nil {
@@ -113,16 +110,20 @@ func natsSubscriber(t *testing.T, address string, client *nats.Conn) {
 	if left := stop(p, false); left != 0 {
 		t.Errorf("%d were left", left)
 	}
-	seen := map[one]bool{}
+	seen := map[wire.Snowflake]wire.Snowflake{}
 	for len(seen) < 500 {
 		select {
-		case o := <-got:
-			seen[o] = true
-			if id := <-ids; id != o.Message.String()+"."+o.User.String() {
-				t.Errorf("the id of %+v is %q", o, id)
+		case r := <-got:
+			for _, one := range r.Pushes {
+				seen[one.User] = one.Message
 			}
 		case <-time.After(patience):
 			t.Fatalf("only %d pushes have come", len(seen))
+		}
+	}
+	for user, message := range seen {
+		if user != message {
+			t.Errorf("%d was told of %d", user, message)
 		}
 	}
 	wantStats(t, p, func(s Stats) bool { return s.Sent == 500 })
@@ -165,42 +166,46 @@ func natsStream(t *testing.T, address string, client *nats.Conn) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	config := &nats.StreamConfig{Name: "PUSH", Subjects: []string{"stored.*"}, MaxMsgs: 40,
+	config := &nats.StreamConfig{Name: "PUSH", Subjects: []string{"stored.*"}, MaxMsgs: 3,
 		Discard: nats.DiscardNew, Storage: nats.MemoryStorage}
 	if _, err := js.AddStream(config); err != nil {
 		t.Fatal(err)
 	}
 	p := natsPipeline(t, address, "stored.push", Limits{TriesMax: 2, RetryPause: time.Millisecond})
-	offer(p, 0, 50)
+	idle := func() bool { s := p.Stats(); return s.Depth+s.InFlight == 0 }
+	for i := range 5 { // One after the other, so that each is a batch.
+		offer(p, i, i+1)
+		until(t, "the answer", idle)
+	}
 	stop(p, false)
 	info, err := js.StreamInfo("PUSH")
 	if err != nil {
 		t.Fatal(err)
 	}
-	if info.State.Msgs != 40 {
-		t.Errorf("%d pushes are stored, want 40", info.State.Msgs)
+	if info.State.Msgs != 3 {
+		t.Errorf("%d batches are stored, want 3", info.State.Msgs)
 	}
 	// The stream is full: its replies say so, and are no acknowledgements.
-	wantStats(t, p, func(s Stats) bool { return s.Sent == 40 && s.Drops[DropFailed] == 10 })
+	wantStats(t, p, func(s Stats) bool { return s.Sent == 3 && s.Drops[DropFailed] == 2 })
 	// What was acknowledged and is sent again is stored once.
 	if err := js.PurgeStream("PUSH"); err != nil {
 		t.Fatal(err)
 	}
 	p = natsPipeline(t, address, "stored.push", Limits{})
 	for range 3 {
-		p.TrySend(1000, note(1, 1000))
-		until(t, "the answer", func() bool { s := p.Stats(); return s.Depth+s.InFlight == 0 })
+		p.TrySend(note(1, 1000), 1000)
+		until(t, "the answer", idle)
 	}
 	stop(p, false)
 	if info, err = js.StreamInfo("PUSH"); err != nil || info.State.Msgs != 1 {
-		t.Errorf("%d pushes are stored, %v; want 1", info.State.Msgs, err)
+		t.Errorf("%d batches are stored, %v; want 1", info.State.Msgs, err)
 	}
 	wantStats(t, p, func(s Stats) bool { return s.Sent == 3 })
 }
 
 // TestNATSAway: without a server the pipeline starts, fails, and ends.
 func TestNATSAway(t *testing.T) {
-	sink, err := NewNATS("nats://secret@127.0.0.1:1", "x")
+	sink, err := NewNATS("nats://secret@127.0.0.1:1", "x", "one")
 	if err != nil {
 		t.Fatal(err)
 	}

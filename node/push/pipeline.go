@@ -36,7 +36,7 @@ type Pipeline struct {
 	idle   sync.WaitGroup // Connections that run.
 
 	// Atomic: written by connections, read by Stats.
-	inFlight  atomic.Int64
+	landed    atomic.Uint64 // Pushes whose flights are over.
 	sent      atomic.Uint64
 	drops     [dropReasonCount]atomic.Uint64 // But for those in the buffer's tally.
 	answers   [resultCount]atomic.Uint64
@@ -113,10 +113,10 @@ func (p *Pipeline) closeAll() {
 // now is a monotonic time in milliseconds.
 func (p *Pipeline) now() int64 { return time.Since(p.began).Milliseconds() }
 
-// TrySend offers a push. It never waits; false says that the pipeline has been stopped. A push that
-// is taken may still be dropped, which is counted.
-func (p *Pipeline) TrySend(user wire.Snowflake, n *Note) bool {
-	ok := p.buffer.offer(user, n, p.now())
+// TrySend offers a note to users. It never waits; false says that the pipeline has been stopped. A
+// push that is taken may still be dropped, which is counted.
+func (p *Pipeline) TrySend(n *Note, users ...wire.Snowflake) bool {
+	ok := p.buffer.offer(n, users, p.now())
 	if ok {
 		p.ring()
 	}

@@ -72,7 +72,7 @@ func startWith(t *testing.T, s Sink, l Limits) *Pipeline {
 // offer offers pushes for users from+1 to to, each with a message of its own.
 func offer(p *Pipeline, from, to int) {
 	for user := from; user < to; user++ {
-		p.TrySend(wire.Snowflake(user+1), note(1, wire.Snowflake(user+1)))
+		p.TrySend(note(1, wire.Snowflake(user+1)), wire.Snowflake(user+1))
 	}
 }
 
@@ -408,7 +408,7 @@ func TestStopSaysWhatIsLeft(t *testing.T) {
 		if took := time.Since(began); took != 3*time.Second {
 			t.Errorf("took %v, want 3 s", took)
 		}
-		if p.TrySend(1, note(1, 1)) {
+		if p.TrySend(note(1, 1), 1) {
 			t.Error("a push was taken after the end")
 		}
 		wantStats(t, p, func(s Stats) bool { return s.Drops[DropEnded] == 36 })
@@ -461,7 +461,7 @@ func TestNothingIsLost(t *testing.T) {
 			for guild := range 4 {
 				guilds.Go(func() {
 					for i := range 300 {
-						p.TrySend(wire.Snowflake(1+rand.IntN(200)), note(wire.Snowflake(guild+1), 1))
+						p.TrySend(note(wire.Snowflake(guild+1), 1), wire.Snowflake(1+rand.IntN(200)))
 						if i%10 == 0 {
 							time.Sleep(time.Millisecond)
 						}

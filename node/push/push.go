@@ -1,6 +1,7 @@
 package push
 
 import (
+	"slices"
 	"strconv"
 
 	"throng/wire"
@@ -25,7 +26,7 @@ type Push struct {
 	offered int64 // When, in the pipeline's milliseconds.
 }
 
-// appendJSON appends the push as the package comment shows it.
+// appendJSON appends one push of a batch.
 func (p *Push) appendJSON(dst []byte) []byte {
 	n := p.Note
 	dst = p.User.AppendJSON(append(dst, `{"user_id":`...))
@@ -37,4 +38,19 @@ func (p *Push) appendJSON(dst []byte) []byte {
 	dst = wire.AppendString(append(dst, `,"content":`...), n.Text)
 	dst = strconv.AppendInt(append(dst, `,"count":`...), int64(p.Count), 10)
 	return append(dst, '}')
+}
+
+// appendBatch appends the document that the package comment shows.
+func appendBatch(dst []byte, node string, batch []Push) []byte {
+	const pushBytes = 320
+	dst = slices.Grow(dst, 64+len(batch)*pushBytes)
+	dst = wire.AppendString(append(dst, `{"node":`...), node)
+	dst = append(dst, `,"pushes":[`...)
+	for i := range batch {
+		if i > 0 {
+			dst = append(dst, ',')
+		}
+		dst = batch[i].appendJSON(dst)
+	}
+	return append(dst, `]}`...)
 }

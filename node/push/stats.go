@@ -19,11 +19,12 @@ type Stats struct {
 }
 
 // Stats sums up. The parts are read one after the other, so that while pushes move they need not
-// add up exactly.
+// add up exactly; but when nothing waits or is in flight, everything has been counted.
 func (p *Pipeline) Stats() Stats {
+	landed := p.landed.Load() // First: what lands later is in flight.
 	t, depth := p.buffer.count()
 	s := Stats{
-		Depth: depth, InFlight: int(p.inFlight.Load()),
+		Depth: depth, InFlight: int(t.taken - landed),
 		Offered: t.offered, Collapsed: t.collapsed, Sent: p.sent.Load(), Taken: t.taken,
 		Waited:    time.Duration(t.waited) * time.Millisecond,
 		WaitedMax: time.Duration(t.waitedMax) * time.Millisecond,

@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"throng/tuning"
-	"throng/wire"
 )
 
 // Webhook is a sink that posts batches to an HTTP server. While a POST is out on a connection,
@@ -65,7 +64,7 @@ type webhookConn struct {
 func (c *webhookConn) Close() { c.client.CloseIdleConnections() }
 
 func (c *webhookConn) Send(ctx context.Context, batch []Push) Answer {
-	body := bytes.NewReader(c.w.body(batch))
+	body := bytes.NewReader(appendBatch(nil, c.w.node, batch))
 	r, err := http.NewRequestWithContext(ctx, http.MethodPost, c.w.address.String(), body)
 	if err != nil {
 		return Answer{Result: Refused, Err: err}
@@ -87,21 +86,6 @@ func (c *webhookConn) Send(ctx context.Context, batch []Push) Answer {
 	_, _ = io.CopyN(io.Discard, response.Body, tuning.PushAnswerBytesMax)
 	_ = response.Body.Close()
 	return judge(response.StatusCode, response.Header.Get("Retry-After"), time.Now())
-}
-
-// body is the document of a batch.
-func (w *Webhook) body(batch []Push) []byte {
-	const pushBytes = 320
-	dst := make([]byte, 0, 64+len(batch)*pushBytes)
-	dst = wire.AppendString(append(dst, `{"node":`...), w.node)
-	dst = append(dst, `,"pushes":[`...)
-	for i := range batch {
-		if i > 0 {
-			dst = append(dst, ',')
-		}
-		dst = batch[i].appendJSON(dst)
-	}
-	return append(dst, `]}`...)
 }
 
 // judge says what follows from a status. A redirect is not followed: pushes, with the token, go

@@ -154,7 +154,7 @@ func TestSinkAddresses(t *testing.T) {
 		"nats://127.0.0.1:4222": true, "tls://a:1,nats://b:2": true, "nats://token@a:1": true,
 		"": false, "127.0.0.1:4222": false, "http://a:1": false, "nats://a:1,": false,
 	} {
-		if _, err := NewNATS(address, "x"); (err == nil) != want {
+		if _, err := NewNATS(address, "x", "one"); (err == nil) != want {
 			t.Errorf("nats %q: %v", address, err)
 		}
 	}
