@@ -54,6 +54,9 @@ func StartPeer(ctx context.Context, name, program string, nats bool) (*Peer, err
 	return p, nil
 }
 
+// Address is where a peer takes publications, as host:port.
+func (p *Peer) Address() string { return p.publish }
+
 // dialNATS opens the publisher's connection and answers its pings from then on.
 func (p *Peer) dialNATS() (err error) {
 	if p.nats, err = net.Dial("tcp", p.publish); err != nil {
