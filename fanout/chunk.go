@@ -1,7 +1,6 @@
 package fanout
 
 import (
-	"cmp"
 	"slices"
 	"strings"
 	"unicode"
@@ -11,19 +10,26 @@ import (
 	"throng/wire"
 )
 
-// Query is the answer to a request for members, to be worked out away from the shard: it reads
-// tables that anyone may read at any time. Its first Next looks at every member of the guild
-// unless the request names users; call Next until Done.
+// Query is the answer to a request for members, to be worked out away from the shard, over the
+// members as they were when it was planned. Its first Next looks at every member of the guild when
+// the request is for a name's beginning; call Next until Done.
+//
+// The list of everybody is never there as a whole: each chunk is read from the snapshot, which has
+// the members in order, when it is made. Gathered first, a million members are 48 MB per request,
+// and many may ask.
 type Query struct {
 	guild     wire.Snowflake
-	members   *store.Members
+	members   store.MemberSnapshot
 	presences *presences // nil when they were not asked for, or may not be had.
 	view      memberView
 	cmd       wire.MembersCommand
 
-	found    []store.Member
+	listed   bool           // The answer is the first of all members, and found is unused.
+	from     uint64         // The next user of it.
+	found    []store.Member // Ascending.
 	notFound []wire.Snowflake
 	begun    bool
+	count    int // Of members in the answer.
 	index    int // Of the next chunk.
 }
 
@@ -46,7 +52,7 @@ func (g *Guild) MembersQuery(
 		return Query{}, &Error{Kind: Forbidden, Field: "query",
 			Reason: "All members are for those with the GUILD_MEMBERS intent."}
 	}
-	q := Query{guild: g.id, members: g.members, view: g.view(), cmd: cmd}
+	q := Query{guild: g.id, members: g.members.Snapshot(), view: g.view(), cmd: cmd}
 	if cmd.Presences && intents.Has(wire.IntentGuildPresences) {
 		q.presences = &g.presences
 	}
@@ -57,7 +63,7 @@ func (g *Guild) MembersQuery(
 func (q *Query) Done() bool { return q.begun && q.index >= q.chunks() }
 
 // chunks returns how many chunks the answer has: at least one, if only to say that nobody matches.
-func (q *Query) chunks() int { return max(1, (len(q.found)+chunkMembers-1)/chunkMembers) }
+func (q *Query) chunks() int { return max(1, (q.count+chunkMembers-1)/chunkMembers) }
 
 // Next returns the next chunks, at most max of them; none when done.
 func (q *Query) Next(max int) (chunks []*wire.Dispatch) {
@@ -72,10 +78,10 @@ func (q *Query) Next(max int) (chunks []*wire.Dispatch) {
 	return chunks
 }
 
-// find collects who matches, ascending. The records themselves are kept rather than the ids: every
-// chunk but the last must be full, also when somebody leaves meanwhile.
+// find decides who is in the answer.
 func (q *Query) find() {
-	if q.cmd.UserIDs != nil {
+	switch {
+	case q.cmd.UserIDs != nil:
 		ids := slices.Clone(q.cmd.UserIDs)
 		slices.Sort(ids)
 		for _, id := range slices.Compact(ids) {
@@ -85,34 +91,30 @@ func (q *Query) find() {
 				q.notFound = append(q.notFound, id)
 			}
 		}
+	case *q.cmd.Query == "":
+		q.listed, q.count = true, q.members.Len()
+		if q.cmd.Limit > 0 {
+			q.count = min(q.count, q.cmd.Limit)
+		}
 		return
+	default:
+		q.findNamed(fold(*q.cmd.Query))
 	}
-	prefix, limit := fold(*q.cmd.Query), q.cmd.Limit
-	if prefix != "" && (limit == 0 || limit > QueryLimitMax) {
-		limit = QueryLimitMax
-	}
-	if limit == 0 {
-		limit = q.members.Len() + chunkMembers // Everybody, whoever joins meanwhile.
-	}
-	q.found = make([]store.Member, 0, min(2*limit, q.members.Len()))
-	q.members.Range(func(m store.Member) bool {
-		if prefix != "" && !q.matches(m, prefix) {
-			return true
-		}
-		if len(q.found) >= 2*limit {
-			q.cut(limit)
-		}
-		q.found = append(q.found, m)
-		return true
-	})
-	q.cut(limit)
+	q.count = len(q.found)
 }
 
-// cut sorts what was found and keeps the first. Who asks for a few of a million has the few
-// remembered, not the million.
-func (q *Query) cut(limit int) {
-	slices.SortFunc(q.found, func(a, b store.Member) int { return cmp.Compare(a.User, b.User) })
-	q.found = q.found[:min(limit, len(q.found))]
+// findNamed finds those whose names begin so.
+func (q *Query) findNamed(prefix string) {
+	limit := q.cmd.Limit
+	if limit == 0 || limit > QueryLimitMax {
+		limit = QueryLimitMax
+	}
+	q.members.Range(func(m store.Member) bool {
+		if q.matches(m, prefix) {
+			q.found = append(q.found, m)
+		}
+		return len(q.found) < limit
+	})
 }
 
 // matches reports whether the member's nickname, username or display name begins with prefix.
@@ -141,10 +143,29 @@ func hasFoldedPrefix(name, prefix string) bool {
 	return true
 }
 
+// nextMembers returns the members of the chunk at index.
+func (q *Query) nextMembers() []store.Member {
+	first := q.index * chunkMembers
+	count := min(chunkMembers, q.count-first)
+	if !q.listed {
+		return q.found[first : first+count]
+	}
+	members := make([]store.Member, 0, count)
+	for m := range q.members.From(q.from) {
+		if len(members) == count {
+			break
+		}
+		members = append(members, m)
+	}
+	if count > 0 {
+		q.from = members[count-1].User + 1
+	}
+	return members
+}
+
 // chunk returns the body of the chunk at index.
 func (q *Query) chunk() []byte {
-	from := q.index * chunkMembers
-	members := q.found[from:min(from+chunkMembers, len(q.found))]
+	members := q.nextMembers()
 	dst := q.guild.AppendJSON(append(make([]byte, 0, 256+400*len(members)), `{"guild_id":`...))
 	dst = append(wire.AppendKey(dst, "members"), '[')
 	for _, m := range members {

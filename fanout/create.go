@@ -138,20 +138,14 @@ func (g *Guild) createMembers(
 	return slices.CompactFunc(members, func(a, b store.Member) bool { return a.User == b.User })
 }
 
-// addNotable adds who has roles or a nick. The table is in no order when it is large, and what is
-// cut off must not depend on it, so the ids are sorted first.
+// addNotable adds who has roles or a nick.
 func (g *Guild) addNotable(add func(store.Member)) {
-	var notable []store.Member
 	g.members.Range(func(m store.Member) bool {
 		if m.RoleSet != 0 || m.Extra != "" && nick(m) != "" {
-			notable = append(notable, m)
+			add(m)
 		}
 		return true
 	})
-	slices.SortFunc(notable, func(a, b store.Member) int { return cmp.Compare(a.User, b.User) })
-	for _, m := range notable {
-		add(m)
-	}
 }
 
 // Delete removes the guild: its sessions hear GUILD_DELETE, and each loop drops its relay. The
