@@ -32,11 +32,15 @@ func applyGuildUpdate(t *turn, info wire.EventInfo, o object) *Error {
 			}
 		}
 	}
-	before, owner := t.threadSight(), g.owner
+	if err := t.rolesBack(next.roles, "d.roles"); err != nil {
+		return err
+	}
+	before, owner, roles := t.threadSight(), g.owner, g.roles
 	g.setDocument(&next)
 	if o.present("roles") {
 		g.noteSight()
 	}
+	g.rolesGone(roles)
 	t.resight(owner)
 	t.keep(g.keep())
 	t.publish(info.Name, g.updateBody(), nil, toAll(info))
@@ -77,6 +81,9 @@ func applyRolePut(t *turn, info wire.EventInfo, o object) *Error {
 	r, err := parseRole(g.id, g.roleByID[g.id].permissions, len(g.roles), fields)
 	if err != nil {
 		return err.under("d.role")
+	}
+	if err := t.rolesBack([]*role{r}, "d.role.id"); err != nil {
+		return err
 	}
 	roles := slices.Clone(g.roles)
 	if old != nil {
@@ -119,6 +126,7 @@ func applyRoleDelete(t *turn, info wire.EventInfo, o object) *Error {
 	roles := slices.DeleteFunc(slices.Clone(g.roles), func(other *role) bool { return other == r })
 	g.setRoles(roles)
 	g.noteRole(r, nil)
+	g.goneRole(uint64(id))
 	t.resight(g.owner)
 	t.keep(g.keep())
 	t.publish(info.Name, g.roleDeleteBody(id), nil, toAll(info))

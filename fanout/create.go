@@ -141,7 +141,7 @@ func (g *Guild) createMembers(
 // addNotable adds who has roles or a nick.
 func (g *Guild) addNotable(add func(store.Member)) {
 	g.members.Range(func(m store.Member) bool {
-		if m.RoleSet != 0 || m.Extra != "" && nick(m) != "" {
+		if g.hasRoles(m.RoleSet) || m.Extra != "" && nick(m) != "" {
 			add(m)
 		}
 		return true

@@ -26,6 +26,7 @@ type Guild struct {
 	threadByID  map[wire.Snowflake]*thread
 	members     *store.Members
 	roleSets    *store.RoleSets
+	gone        roleFilter // Deleted roles that members' records may name; see sweep.go.
 
 	// What lives as long as the sessions.
 	presences presences
@@ -40,6 +41,9 @@ type Guild struct {
 	// timeouts holds when the connected members' timeouts end, and timeoutNext the first of it.
 	timeouts    map[wire.Snowflake]int64
 	timeoutNext int64
+
+	sweep    *Sweep // The one under way.
+	sweepDue bool
 
 	index uint64 // Events published.
 	held  []Msg  // For the front of the next Change; see turn.refuse.
@@ -89,11 +93,12 @@ func (g *Guild) Restore(doc []byte) error {
 }
 
 // RestoreMember takes back a member that an earlier Change told to keep. Roles that the guild no
-// longer has stay with the record; see roleFilter.
+// longer has stay with the record until they are swept.
 func (g *Guild) RestoreMember(record store.MemberRecord) {
 	member := record.Member
 	member.RoleSet = g.roleSets.Intern(record.Roles)
 	g.members.Put(member)
+	g.strayRoles()
 }
 
 // RestoreMembers does the same for many, which costs less in a guild that is still small.
@@ -104,6 +109,7 @@ func (g *Guild) RestoreMembers(records []store.MemberRecord) {
 		members[i].RoleSet = g.roleSets.Intern(record.Roles)
 	}
 	g.members.PutAll(members)
+	g.strayRoles()
 }
 
 // setDocument makes d the guild's document.

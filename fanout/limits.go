@@ -61,6 +61,10 @@ type Limits struct {
 // minute is what one of the open servers has for the second, Discord does not say.
 var DefaultLimits = Limits{PassiveMembersMin: 75_000, PassivePeriodMilli: 30_000}
 
+// sweepAtOnceMax is the size up to which a guild's members are gone through on the shard, when a
+// role comes with the id of one that has just been deleted. 1,000 members take about 0.3 ms.
+const sweepAtOnceMax = 1000
+
 // remapSlackClasses is how many dead classes are kept beyond the number of live ones before the
 // classes are renumbered. Renumbering visits every receiver on every loop, so it must be rare.
 const remapSlackClasses = 256

@@ -23,6 +23,9 @@ func (g *Guild) Replace(doc []byte, now int64) (Change, error) {
 	if err != nil {
 		return t.refuse(err)
 	}
+	if err := t.rolesBack(next.roles, "roles"); err != nil {
+		return t.refuse(err)
+	}
 	t.replace(next)
 	return t.done(), nil
 }
@@ -37,6 +40,7 @@ func (t *turn) replace(next *document) {
 	next.carryOver(g)
 	g.setDocument(next)
 	g.noteSight()
+	g.rolesGone(old.roles)
 	t.resight(old.owner)
 	t.keep(g.keep())
 	if g.receivers.len() == 0 {

@@ -136,13 +136,18 @@ func (g *Guild) rolePermissions(id wire.Snowflake) wire.Permissions {
 
 // roleFilter is the ascending ids of a guild's roles, @everyone not among them. It is immutable.
 //
-// A deleted role is not taken from the members that have it: that would be a write for each of a
-// million members, on the shard and on the disk. It is passed over when roles are read instead,
-// which has the same effect for as long as nobody creates a role with the id of a deleted one.
+// A deleted role is not taken from the members that have it there and then: that would be a write
+// for each of a million members, on the shard and on the disk. It is passed over when roles are read
+// instead, and the records follow; see sweep.go.
 type roleFilter []uint64
 
 // has reports whether the role exists.
 func (f roleFilter) has(id uint64) bool {
 	_, found := slices.BinarySearch(f, id)
 	return found
+}
+
+// hasRoles reports whether the guild has one of the roles in the set.
+func (g *Guild) hasRoles(set uint32) bool {
+	return slices.ContainsFunc(g.roleSets.Roles(set), g.roleIDs.has)
 }

@@ -33,7 +33,8 @@ type core struct {
 	submit func(job func()) bool                  // runs job on a worker; false = the queue is full
 	keep   func(ops []store.Op, done func(error)) // makes ops durable, then calls done
 
-	push func(guild wire.Snowflake, p *fanout.Push) // never waits; nil: nobody wants pushes
+	push     func(guild wire.Snowflake, p *fanout.Push) // never waits; nil: nobody wants pushes
+	keepFull func() bool                                // more is being kept than may wait
 
 	giveUp func() // ends the process after too many panics
 
@@ -105,6 +106,7 @@ type settings struct {
 	loopPassMax       int
 	shardInboxMax     int
 	guildWaitMax      int
+	membersPassMax    int
 	relayPassMax      int
 	putOffMax         int
 	flushPassMax      int
@@ -212,6 +214,7 @@ func newCore(s settings, log *slog.Logger, dir store.Directory) *core {
 	c := &core{
 		limits:   s,
 		log:      log,
+		keepFull: func() bool { return false },
 		dir:      dir,
 		users:    store.NewUsers(),
 		live:     xsync.NewMapOfWithHasher[wire.Snowflake, []fanout.Handle](hashSnowflake),

@@ -50,10 +50,19 @@ func guildRefusal(e *fanout.Error) error {
 func (n *Node) work(ctx context.Context, guild wire.Snowflake, what messageKind,
 	run func(s *shard, g *fanout.Guild, now int64) (*fanout.Guild, fanout.Change, error)) error {
 	m := &guildWork{guildCall{guild}, what, run, make(chan error, 1)}
-	if !n.core.shardOf(guild).inbox.tryPush(m) {
-		return api.Busy(busyRetry, "The guild's shard has too much to do.")
+	if !n.offer(m) {
+		return errBehind
 	}
 	return n.await(ctx, m.reply)
+}
+
+// errBehind is for who finds a shard, or the store, behind.
+var errBehind = api.Busy(busyRetry, "The guild's shard, or the store, has too much to do.")
+
+// offer gives a guild a request, unless its shard or the disk is behind. A disk that is slow holds
+// back who writes to it, here: the shard itself never waits for it.
+func (n *Node) offer(m *guildWork) bool {
+	return !n.core.keepFull() && n.core.shardOf(m.id()).inbox.tryPush(m)
 }
 
 // look gives a guild a request that only reads.
@@ -79,6 +88,9 @@ func (n *Node) await(ctx context.Context, reply chan error) error {
 func (n *Node) keep(ctx context.Context, ops []store.Op) error {
 	if len(ops) == 0 {
 		return nil
+	}
+	if n.core.keepFull() {
+		return errBehind
 	}
 	reply := make(chan error, 1)
 	n.core.keep(ops, func(err error) { reply <- err })
@@ -110,6 +122,9 @@ func (n *Node) PutUsers(ctx context.Context, users []api.UserInput) ([]error, er
 	}
 	if len(ops) == 0 {
 		return errs, nil
+	}
+	if n.core.keepFull() {
+		return nil, errBehind
 	}
 	reply := make(chan error, 1)
 	n.core.keep(ops, func(err error) {
@@ -225,47 +240,23 @@ func (n *Node) DeleteGuild(ctx context.Context, guild wire.Snowflake) error {
 // change is work on a guild that has to be there.
 func (n *Node) change(ctx context.Context, guild wire.Snowflake,
 	run func(s *shard, g *fanout.Guild, now int64) (fanout.Change, error)) error {
-	return n.work(ctx, guild, kindProvision,
-		func(s *shard, g *fanout.Guild, now int64) (*fanout.Guild, fanout.Change, error) {
-			if g == nil {
-				return nil, fanout.Change{}, api.UnknownGuild
-			}
-			change, err := run(s, g, now)
-			return g, change, err
-		})
+	m := changeOf(guild, run)
+	if !n.offer(m) {
+		return errBehind
+	}
+	return n.await(ctx, m.reply)
 }
 
-// PutMembers loads members.
-func (n *Node) PutMembers(ctx context.Context, guild wire.Snowflake, lines [][]byte,
-	announce bool) ([]error, error) {
-	errs := make([]error, len(lines))
-	inputs := make([]fanout.MemberInput, 0, len(lines))
-	from := make([]int, 0, len(lines))
-	for i, line := range lines {
-		in, err := fanout.ParseMember(line)
-		if err != nil {
-			errs[i] = refusal(err)
-			continue
+func changeOf(guild wire.Snowflake,
+	run func(s *shard, g *fanout.Guild, now int64) (fanout.Change, error)) *guildWork {
+	change := func(s *shard, g *fanout.Guild, now int64) (*fanout.Guild, fanout.Change, error) {
+		if g == nil {
+			return nil, fanout.Change{}, api.UnknownGuild
 		}
-		// The user's record is read here, so that neither shard nor loop waits for the disk.
-		if _, err := n.core.user(in.User); err != nil {
-			return nil, err
-		}
-		inputs, from = append(inputs, in), append(from, i)
+		change, err := run(s, g, now)
+		return g, change, err
 	}
-	err := n.change(ctx, guild, func(s *shard, g *fanout.Guild, now int64) (fanout.Change, error) {
-		before := g.Info().MemberCount
-		change, refused := g.PutMembers(inputs, announce, now)
-		s.core.members.Add(int64(g.Info().MemberCount - before))
-		for k, err := range refused {
-			errs[from[k]] = refusal(err)
-		}
-		return change, nil
-	})
-	if err != nil {
-		return nil, err
-	}
-	return errs, nil
+	return &guildWork{guildCall{guild}, kindProvision, change, make(chan error, 1)}
 }
 
 // RemoveMember removes one member; the guild and the user are told.

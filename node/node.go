@@ -81,7 +81,7 @@ func New(cfg Config, log *slog.Logger) (*Node, error) {
 		workers: newWorkers(c, tuning.WorkerQueueMax), keeper: newKeeper(c, tuning.KeeperQueueMax),
 		drained: make(chan struct{}), drainNow: make(chan struct{}), abort: make(chan struct{}),
 	}
-	c.submit, c.keep = n.workers.submit, n.keeper.keep
+	c.submit, c.keep, c.keepFull = n.workers.submit, n.keeper.keep, n.keeper.full
 	n.engine = newEngine(c, cfg.Listen)
 	for i := range cfg.Loops {
 		c.loops = append(c.loops, n.engine.addLoop(i))

@@ -54,6 +54,7 @@ func settingsOf(cfg Config) settings {
 		loopPassMax:       tuning.LoopPassMax,
 		shardInboxMax:     tuning.ShardInboxMax,
 		guildWaitMax:      tuning.GuildWaitMax,
+		membersPassMax:    tuning.MembersPassMax,
 		relayPassMax:      tuning.RelayPassMax,
 		putOffMax:         tuning.PutOffMax,
 		flushPassMax:      tuning.FlushPassMax,

@@ -117,6 +117,7 @@ func (s *shard) apply(m guildMessage, g *fanout.Guild) {
 	m.apply(s, g)
 	if g != nil {
 		s.schedule(g)
+		s.sweepOn(g)
 	}
 }
 
@@ -227,6 +228,7 @@ func (s *shard) loaded(id wire.Snowflake, g *fanout.Guild, err error) {
 		delete(s.guilds, id)
 	} else {
 		s.listChannels(g)
+		s.sweepOn(g)
 	}
 	for _, m := range waiting {
 		switch p := s.guilds[id]; {

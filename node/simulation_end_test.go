@@ -1,8 +1,10 @@
 package node
 
 import (
+	"fmt"
 	"slices"
 
+	"throng/store"
 	"throng/wire"
 )
 
@@ -96,7 +98,34 @@ func (w *world) endGuilds() {
 			}
 		}
 	}
+	for _, g := range w.model.guilds {
+		w.endMembers(g)
+	}
 	if n := w.core.live.Size(); n != 0 {
 		w.fail("%d users are left with sessions", n)
+	}
+}
+
+// endMembers holds that the directory has the members of the model, with their roles.
+func (w *world) endMembers(g *simGuild) {
+	count := 0
+	err := w.core.dir.GuildMembers(uint64(g.id), func(m store.MemberRecord) error {
+		count++
+		want := g.members[wire.Snowflake(m.User)]
+		if want == nil {
+			return fmt.Errorf("user %d is none in the model", m.User)
+		}
+		var roles []uint64
+		for _, role := range want.roles {
+			roles = append(roles, uint64(role))
+		}
+		slices.Sort(roles)
+		if !slices.Equal(roles, m.Roles) {
+			return fmt.Errorf("user %d has roles %d, and should have %d", m.User, m.Roles, roles)
+		}
+		return nil
+	})
+	if err != nil || count != len(g.members) {
+		w.fail("guild %d is kept with %d members of %d: %v", g.id, count, len(g.members), err)
 	}
 }

@@ -166,10 +166,20 @@ func (w *world) voiceEvent(g *simGuild) (api.EventInput, simOp) {
 func (w *world) roleEvent(g *simGuild) (api.EventInput, simOp) {
 	role := w.someRole()
 	if w.chance(2) && len(g.roles) < 9 {
+		if len(g.gone) > 0 && len(w.users) < simManyUsers && w.chance(2) {
+			role.id = g.gone[w.rng.IntN(len(g.gone))]
+		}
 		d := []byte(`{"role":` + role.json() + `}`)
 		return api.EventInput{Type: "GUILD_ROLE_CREATE", Data: d},
 			func(g *simGuild) {
-				g.roles = append(g.roles, role)
+				if old := g.role(role.id); old != nil {
+					*old = role // It came back twice.
+				} else {
+					g.roles = append(g.roles, role)
+				}
+				if slices.Contains(g.gone, role.id) {
+					w.count("roles that came back")
+				}
 				g.publish(&simEvent{name: "GUILD_ROLE_CREATE", full: role.text()}, nil, 0)
 			}
 	}
@@ -197,7 +207,18 @@ func (g *simGuild) deleteRole(id wire.Snowflake) {
 		return
 	}
 	g.roles = slices.DeleteFunc(slices.Clone(g.roles), func(r simRole) bool { return r.id == id })
+	g.takeRole(id)
 	g.publish(&simEvent{name: "GUILD_ROLE_DELETE", full: id.String()}, nil, 0)
+}
+
+// takeRole takes a deleted role from all members there and then.
+func (g *simGuild) takeRole(id wire.Snowflake) {
+	g.gone = append(g.gone, id)
+	for _, m := range g.members {
+		m.roles = slices.DeleteFunc(slices.Clone(m.roles), func(role wire.Snowflake) bool {
+			return role == id
+		})
+	}
 }
 
 // channelChange is a change of the guild's channels or of the guild itself.
@@ -280,6 +301,11 @@ func (g *simGuild) replace(next simDoc) {
 	}
 	old := simGuild{m: g.m, id: g.id, simDoc: g.simDoc}
 	g.simDoc = next
+	for _, r := range old.roles {
+		if g.role(r.id) == nil {
+			g.takeRole(r.id)
+		}
+	}
 	for _, r := range g.roles {
 		if was := old.role(r.id); was == nil {
 			say("GUILD_ROLE_CREATE", r.text())

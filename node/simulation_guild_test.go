@@ -16,6 +16,7 @@ type simGuild struct {
 	deleted bool // before
 
 	simDoc
+	gone      []wire.Snowflake // roles that were deleted
 	members   map[wire.Snowflake]*simMember
 	voices    map[wire.Snowflake]*simVoice
 	presences map[wire.Snowflake]string

@@ -26,6 +26,7 @@ const (
 	kindSubscribe
 	kindTick
 	kindErrands
+	kindSweep
 	kindRelay // the first of the relay's steps, in the order of fanout.MsgKind
 	kindCount = kindRelay + messageKind(fanout.MsgKinds)
 )
@@ -35,6 +36,7 @@ var kindNames = [kindRelay]string{
 	kindChunks: "chunks", kindMembers: "members", kindPresence: "presence", kindVoice: "voice",
 	kindPublish: "publish", kindProvision: "provision", kindInfo: "info", kindOperate: "operate",
 	kindSubscribe: "subscribe", kindTick: "tick", kindErrands: "errands",
+	kindSweep: "sweep",
 }
 
 func (k messageKind) String() string {
