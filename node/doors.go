@@ -50,7 +50,7 @@ func guildRefusal(e *fanout.Error) error {
 func (n *Node) work(ctx context.Context, guild wire.Snowflake, what messageKind,
 	run func(s *shard, g *fanout.Guild, now int64) (*fanout.Guild, fanout.Change, error)) error {
 	m := &guildWork{guildCall{guild}, what, run, make(chan error, 1)}
-	if !n.offer(m) {
+	if !n.hand(m) {
 		return errBehind
 	}
 	return n.await(ctx, m.reply)
@@ -59,9 +59,9 @@ func (n *Node) work(ctx context.Context, guild wire.Snowflake, what messageKind,
 // errBehind is for who finds a shard, or the store, behind.
 var errBehind = api.Busy(busyRetry, "The guild's shard, or the store, has too much to do.")
 
-// offer gives a guild a request, unless its shard or the disk is behind. A disk that is slow holds
+// hand gives a guild a request, unless its shard or the disk is behind. A disk that is slow holds
 // back who writes to it, here: the shard itself never waits for it.
-func (n *Node) offer(m *guildWork) bool {
+func (n *Node) hand(m *guildWork) bool {
 	return !n.core.keepFull() && n.core.shardOf(m.id()).inbox.tryPush(m)
 }
 
@@ -241,7 +241,7 @@ func (n *Node) DeleteGuild(ctx context.Context, guild wire.Snowflake) error {
 func (n *Node) change(ctx context.Context, guild wire.Snowflake,
 	run func(s *shard, g *fanout.Guild, now int64) (fanout.Change, error)) error {
 	m := changeOf(guild, run)
-	if !n.offer(m) {
+	if !n.hand(m) {
 		return errBehind
 	}
 	return n.await(ctx, m.reply)

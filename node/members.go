@@ -56,7 +56,7 @@ func putPart(guild wire.Snowflake, inputs []fanout.MemberInput, announce bool, f
 // The first is refused when the shard has too much to do, and the others are not: a batch of which
 // a part was taken would be announced twice when it came again.
 func (n *Node) doAll(ctx context.Context, guild wire.Snowflake, parts []*guildWork) error {
-	if !n.offer(parts[0]) {
+	if !n.hand(parts[0]) {
 		return errBehind
 	}
 	for _, m := range parts[1:] {
