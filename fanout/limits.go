@@ -61,6 +61,10 @@ type Limits struct {
 // minute is what one of the open servers has for the second, Discord does not say.
 var DefaultLimits = Limits{PassiveMembersMin: 75_000, PassivePeriodMilli: 30_000}
 
+// MembersPassMax members are loaded, or have their records changed, in one call: at 5 to 10 µs each
+// no more than 2 ms of the shard, which has other guilds.
+const MembersPassMax = 200
+
 // sweepAtOnceMax is the size up to which a guild's members are gone through on the shard, when a
 // role comes with the id of one that has just been deleted. 1,000 members take about 0.3 ms.
 const sweepAtOnceMax = 1000

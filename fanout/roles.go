@@ -137,8 +137,8 @@ func (g *Guild) rolePermissions(id wire.Snowflake) wire.Permissions {
 // roleFilter is the ascending ids of a guild's roles, @everyone not among them. It is immutable.
 //
 // A deleted role is not taken from the members that have it there and then: that would be a write
-// for each of a million members, on the shard and on the disk. It is passed over when roles are read
-// instead, and the records follow; see sweep.go.
+// for each of a million members, on the shard and on the disk. It is passed over when roles are
+// read instead, and the records follow; see sweep.go.
 type roleFilter []uint64
 
 // has reports whether the role exists.

@@ -18,8 +18,8 @@ import (
 //
 // Members change meanwhile, and what counts is the record as it is when its turn comes: the worker
 // only says whom to look at. Who has joined since the snapshot cannot have the role, as members are
-// given no roles that the guild does not have, and until the sweep is over there is no new role with
-// the id of an old one. Roles that go meanwhile have a sweep of their own after this one.
+// given no roles that the guild does not have, and until the sweep is over there is no new role
+// with the id of an old one. Roles that go meanwhile have a sweep of their own after this one.
 //
 // Invariant: a role that some record names and the guild does not have is in Guild.gone.
 
@@ -69,8 +69,8 @@ func (s *Sweep) hit(set uint32) bool {
 	return hit
 }
 
-// Sweep returns a sweep that is to be begun, or nil. It is to be asked for after every call that may
-// have changed the guild.
+// Sweep returns a sweep that is to be begun, or nil. It is to be asked for after every call that
+// may have changed the guild.
 func (g *Guild) Sweep() *Sweep {
 	if !g.sweepDue {
 		return nil

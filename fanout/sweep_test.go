@@ -264,8 +264,8 @@ func TestSweepsAgreeWithTakingRolesAtOnce(t *testing.T) {
 	}
 }
 
-// TestSweepThatIsNoneAnyMoreDoesNothing: a worker may come back with a sweep that the guild has given
-// up.
+// TestSweepThatIsNoneAnyMoreDoesNothing: a worker may come back with a sweep that the guild has
+// given up.
 func TestSweepThatIsNoneAnyMoreDoesNothing(t *testing.T) {
 	w := newWorld(t, `{"roles":[{"id":"5"}]}`)
 	w.member(200, `"roles":["5"]`)

@@ -3,6 +3,7 @@ package node
 import (
 	"time"
 
+	"throng/fanout"
 	"throng/tuning"
 	"throng/wire"
 )
@@ -54,7 +55,7 @@ func settingsOf(cfg Config) settings {
 		loopPassMax:       tuning.LoopPassMax,
 		shardInboxMax:     tuning.ShardInboxMax,
 		guildWaitMax:      tuning.GuildWaitMax,
-		membersPassMax:    tuning.MembersPassMax,
+		membersPassMax:    fanout.MembersPassMax,
 		relayPassMax:      tuning.RelayPassMax,
 		putOffMax:         tuning.PutOffMax,
 		flushPassMax:      tuning.FlushPassMax,

@@ -7,9 +7,9 @@ import (
 
 const (
 	// memberPageRows is how many members a page holds at most. A write after a snapshot copies a
-	// page and a new member moves half of one, here of 3 KB; the first write after a snapshot copies
-	// the directory, here of 8,000 to 16,000 entries for a million members. Half and twice as many
-	// are no faster.
+	// page and a new member moves half of one, here of 3 KB; the first write after a snapshot
+	// copies the directory, here of 8,000 to 16,000 entries for a million members. Half and twice
+	// as many are no faster.
 	memberPageRows = 128
 
 	// memberPageExtraBytes: a page with longer texts is split before it is full, as a write of a

@@ -170,10 +170,6 @@ const (
 	// guild that connect at once to a cold node, three times over.
 	GuildWaitMax = 65_536
 
-	// MembersPassMax members are loaded, or have their records changed, in one message to their
-	// guild: at 5 to 10 µs each no more than 2 ms of the shard.
-	MembersPassMax = 200
-
 	// KeeperQueueMax writes wait for the store; whoever comes with more is told to come again.
 	KeeperQueueMax = 1024
 
@@ -303,7 +299,6 @@ const (
 	_ = uint(GuildBodyBytesMax - LineBytesMax)              // A document is no smaller than a line.
 	_ = uint(LineBytesMax - EventBodyBytesMax)              // An event fits on a line.
 	_ = uint(ShardInboxMax - 64*JoinsInFlightMax)           // 64 arriving sessions do not fill it.
-	_ = uint(BatchLinesMax - MembersPassMax)                // A pass is a part of the batch.
 	_ = uint(LoopInboxMax - ShardInboxMax)                  // A full shard fits in a loop.
 	_ = uint(LoopInboxMax - LoopPassMax)                    // A pass is a part of the inbox.
 	_ = uint(FlushBytesMax - WriteBufferBytes)              // A write may fill the buffer.
