@@ -12,6 +12,7 @@ import (
 // the model, for the loops and for the clients.
 func (w *world) compare() {
 	w.check()
+	w.comparePushes()
 	for _, c := range w.clients {
 		if w.err != nil {
 			return

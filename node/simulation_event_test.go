@@ -65,6 +65,9 @@ func (w *world) messageEvent(g *simGuild) (api.EventInput, simOp) {
 	return api.EventInput{Type: name, Data: d}, func(g *simGuild) {
 		if c := g.channel(place); c != nil {
 			g.publish(e, c, 0, full...)
+			if name == "MESSAGE_CREATE" {
+				g.mention(id, author, c, full[1:])
+			}
 		}
 	}
 }

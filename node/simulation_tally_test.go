@@ -25,7 +25,7 @@ var simWanted = []string{
 	"identifies", "identifies too soon", "sessions without a word lost", "moves to another loop",
 	"short writes", "passes cut short", "guilds deleted", "guilds that came back",
 	"renames", "renumbered classes", "answers of several chunks", "expulsions behind a pass",
-	"roles that came back",
+	"roles that came back", "pushes",
 	"drop presence_flood", "drop command_busy",
 	"close client_done", "close client_closed", "close connection_lost", "close slow_reader",
 	"close heartbeat_missed", "close superseded", "close ended_by_operator", "close reconnected",

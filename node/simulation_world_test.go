@@ -49,6 +49,7 @@ type world struct {
 	away     bool // some clients were told to reconnect
 	last     wire.Snowflake
 	marks    int
+	pushes   simPushes
 	digests  map[string]string
 	checksum uint64
 	tally    map[string]uint64
@@ -104,6 +105,7 @@ func newWorld(seed uint64, large bool) *world {
 		id, err := w.core.dir.TokenUser(token)
 		return wire.Snowflake(id), err
 	}
+	w.watchPushes()
 	w.node = &Node{core: w.core, cfg: Config{Journal: 1 << 30}}
 	ended, end := context.WithCancel(context.Background())
 	end()
