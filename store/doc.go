@@ -2,10 +2,11 @@
 // have yet to receive, and the directory of guilds that outlives a restart.
 //
 // It never starts a goroutine, reads a clock or touches a socket, and it knows no wire type: ids
-// are plain uint64 and documents are opaque bytes. Three kinds of state live here:
+// are plain uint64 and documents are opaque bytes. Four kinds of state live here:
 //
 //   - Tables that are read without a lock: Members and RoleSets belong to a guild and to the shard
 //     that owns it; anyone may read RoleSets and Users at any time, and a Snapshot of Members.
+//   - Roster and RankTree, the order of a guild's member lists, owned by the guild's shard alone.
 //   - The send side of a loop, owned by that loop alone: a journal of frames that is send queue
 //     and replay buffer at once, and per session a queue of 4-byte positions in it. A slow reader
 //     therefore holds no bytes of its own.
