@@ -77,3 +77,33 @@ const remapSlackClasses = 256
 // change may spend on finding who gained sight of threads. Past it the clients learn of the
 // threads from their next events; 100,000 computations take about 5 ms.
 const threadSyncWorkMax = 100_000
+
+// Limits of member lists. The ranges of a subscription are the protocol's, and so are at most three
+// of them for a channel and five channels; more in one command is not looked at.
+const (
+	ListRangeRows      = 100
+	listRangesMax      = 3
+	listChannelsMax    = 5
+	listBlocksMax      = listRangesMax * listChannelsMax // Of one subscriber in one list.
+	listRangeBlocksMax = 100_000                         // The range that ends at 10 million rows.
+
+	// listOfflineRowsMax is the number of members, hoisted roles and two at which a list begins to
+	// leave out who is offline, as clients assume who tell a whole list from its groups.
+	listOfflineRowsMax = 1000
+
+	// listItemsMax is the number of encoded rows past which a window is sent whole, half of a
+	// range: a SYNC costs at most twice the bytes then, and so an event is bounded. listOpsMax
+	// bounds what needs no row; it must be at most a range, see replayed.emit.
+	listItemsMax = ListRangeRows / 2
+	listOpsMax   = ListRangeRows
+
+	// listLogMax bounds what is remembered of one batch. Each distinct window replays it, 10 ns a
+	// step; past it all windows are sent whole.
+	listLogMax = 4096
+
+	// listSyncsMax bounds the events that a list which does not change keeps for those who come to
+	// look at the same rows. A range is some 40 KB.
+	listSyncsMax = 16
+)
+
+const _ = uint(ListRangeRows - listOpsMax)

@@ -6,8 +6,8 @@ package store
 //
 // The naive list is a sorted slice. A change in it moves half a million entries on average when
 // there are a million, 0.25 ms for one that comes and goes (BenchmarkRankNaive), and the collector
-// reads all of it if an entry has a pointer. A sorted set of buckets, an array of arrays of 500, has
-// cheap changes but adds up the lengths of 2,000 buckets to tell a row.
+// reads all of it if an entry has a pointer. A sorted set of buckets, an array of arrays of 500,
+// has cheap changes but adds up the lengths of 2,000 buckets to tell a row.
 //
 // Here inner nodes count what is below each child, so that a row is found, and told, in as many
 // steps as the tree is high: four at a million. An insertion with its row takes 0.7 µs there, a

@@ -86,8 +86,8 @@ func BenchmarkRankSplit(b *testing.B) {
 	}
 }
 
-// BenchmarkRankInsertLongest grows a tree from nothing to a million and reports what those insertions
-// took that split a leaf and made a new one, with whatever the machine did meanwhile.
+// BenchmarkRankInsertLongest grows a tree from nothing to a million and reports what those
+// insertions took that split a leaf and made a new one, with whatever the machine did meanwhile.
 func BenchmarkRankInsertLongest(b *testing.B) {
 	r := rand.New(rand.NewPCG(1, 8))
 	for b.Loop() {

@@ -211,7 +211,7 @@ func FuzzRankTree(f *testing.F) {
 		m := newRankModel(t)
 		for i := 0; i+1 < len(program); i += 2 {
 			if a, b := program[i], program[i+1]; a < 160 || len(m.sorted) == 0 {
-				m.insert(uint64(i), string([]byte{'a', 'b', 'c', 'd', 'e', 'f', 'g', 'h', a, b})[b%3:])
+				m.insert(uint64(i), "abcdefgh"[b%3:]+string([]byte{a, b}))
 			} else {
 				m.delete(int(b) * len(m.sorted) / 256)
 			}

@@ -54,6 +54,17 @@ func NewRoster() *Roster { return &Roster{byUser: make(map[uint64]Ref)} }
 // Len returns how many users are on the roster.
 func (r *Roster) Len() int { return len(r.byUser) }
 
+// Records returns how many records are held, those included that are no user's any more. It counts
+// them, for checks.
+func (r *Roster) Records() (records int) {
+	for cell := 1; cell < r.Cells(); cell++ {
+		if r.cells.at(uint32(cell)).held {
+			records++
+		}
+	}
+	return records
+}
+
 // Cells returns a number that every Ref is below. At goes through the records with it.
 func (r *Roster) Cells() int { return int(r.cells.next) }
 
