@@ -10,6 +10,7 @@
 //   - The send side of a loop, owned by that loop alone: a journal of frames that is send queue
 //     and replay buffer at once, and per session a queue of 4-byte positions in it. A slow reader
 //     therefore holds no bytes of its own.
+//   - Ring, which node or shard owns a key: immutable, swapped whole behind one pointer.
 //   - Directory, what is kept: users, tokens, guilds, members. NewMemory keeps it as long as the
 //     process; store/disk keeps it in one bbolt file. Both pass one table of tests.
 //
