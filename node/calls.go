@@ -1,6 +1,7 @@
 package node
 
 import (
+	"context"
 	"errors"
 	"slices"
 
@@ -24,8 +25,9 @@ type joinGuild struct {
 	presence *wire.PresenceCommand
 }
 
-func (m *joinGuild) id() wire.Snowflake { return m.guild }
-func (m *joinGuild) kind() messageKind  { return kindJoin }
+func (m *joinGuild) id() wire.Snowflake  { return m.guild }
+func (m *joinGuild) kind() messageKind   { return kindJoin }
+func (m *joinGuild) from() fanout.Handle { return m.receiver.Handle }
 
 func (m *joinGuild) apply(s *shard, g *fanout.Guild) {
 	if g == nil {
@@ -73,6 +75,7 @@ type leaveGuild struct {
 
 func (m *leaveGuild) id() wire.Snowflake   { return m.guild }
 func (m *leaveGuild) kind() messageKind    { return kindLeave }
+func (m *leaveGuild) from() fanout.Handle  { return m.handle }
 func (m *leaveGuild) refuse(*shard, error) {}
 
 func (m *leaveGuild) apply(s *shard, g *fanout.Guild) {
@@ -90,6 +93,7 @@ type setVoice struct {
 }
 
 func (m *setVoice) kind() messageKind        { return kindVoice }
+func (m *setVoice) from() fanout.Handle      { return m.handle }
 func (m *setVoice) refuse(s *shard, _ error) { s.core.drop(RefusedCommand) }
 
 func (m *setVoice) apply(s *shard, g *fanout.Guild) {
@@ -108,6 +112,7 @@ type setPresence struct {
 }
 
 func (m *setPresence) kind() messageKind        { return kindPresence }
+func (m *setPresence) from() fanout.Handle      { return m.handle }
 func (m *setPresence) refuse(s *shard, _ error) { s.core.drop(RefusedCommand) }
 
 func (m *setPresence) apply(s *shard, g *fanout.Guild) {
@@ -136,6 +141,7 @@ type queryMembers struct {
 }
 
 func (m *queryMembers) kind() messageKind        { return kindMembers }
+func (m *queryMembers) from() fanout.Handle      { return m.handle }
 func (m *queryMembers) refuse(s *shard, _ error) { s.core.drop(RefusedCommand) }
 
 func (m *queryMembers) apply(s *shard, g *fanout.Guild) {
@@ -159,6 +165,7 @@ type askGuild struct {
 }
 
 func (m *askGuild) kind() messageKind        { return kindInfo }
+func (m *askGuild) from() fanout.Handle      { return m.handle }
 func (m *askGuild) refuse(s *shard, _ error) { s.core.drop(RefusedCommand) }
 
 func (m *askGuild) apply(s *shard, g *fanout.Guild) {
@@ -183,6 +190,7 @@ func (m *askGuild) apply(s *shard, g *fanout.Guild) {
 // has acted on with what follows from it. The reply comes when the change is durable.
 type guildWork struct {
 	guildCall
+	ctx   context.Context // of whoever asks
 	what  messageKind
 	run   func(s *shard, g *fanout.Guild, now int64) (*fanout.Guild, fanout.Change, error)
 	reply chan error
@@ -192,6 +200,9 @@ func (m *guildWork) kind() messageKind          { return m.what }
 func (m *guildWork) refuse(_ *shard, err error) { m.reply <- err }
 
 func (m *guildWork) apply(s *shard, g *fanout.Guild) {
+	if s.givenUp(m.ctx, m.reply) {
+		return
+	}
 	g, change, err := m.run(s, g, s.core.wall())
 	if err != nil {
 		m.reply <- err
@@ -200,9 +211,21 @@ func (m *guildWork) apply(s *shard, g *fanout.Guild) {
 	s.settle(g, &change, func(err error) { m.reply <- err })
 }
 
+// givenUp says whether whoever asks has gone before its turn came. It may have asked again since,
+// and a shard that is behind would do everything twice.
+func (s *shard) givenUp(ctx context.Context, reply chan error) bool {
+	err := ctx.Err()
+	if err != nil {
+		s.core.abandoned.Add(1)
+		reply <- err
+	}
+	return err != nil
+}
+
 // guildLook is a request that only reads.
 type guildLook struct {
 	guildCall
+	ctx   context.Context
 	run   func(g *fanout.Guild, now int64) error
 	reply chan error
 }
@@ -211,6 +234,9 @@ func (m *guildLook) kind() messageKind          { return kindInfo }
 func (m *guildLook) refuse(_ *shard, err error) { m.reply <- err }
 
 func (m *guildLook) apply(s *shard, g *fanout.Guild) {
+	if s.givenUp(m.ctx, m.reply) {
+		return
+	}
 	m.reply <- m.run(g, s.core.wall())
 }
 
@@ -221,6 +247,7 @@ type eachGuild struct {
 }
 
 func (m *eachGuild) id() wire.Snowflake          { return 0 }
+func (m *eachGuild) from() fanout.Handle         { return fanout.Handle{} }
 func (m *eachGuild) kind() messageKind           { return kindInfo }
 func (m *eachGuild) refuse(_ *shard, err error)  { m.reply <- err }
 func (m *eachGuild) apply(*shard, *fanout.Guild) {}

@@ -35,6 +35,7 @@ func (l *loop) check() error {
 		return err
 	}
 	var live, detached int64
+	joining := 0
 	for slot, s := range l.sessions {
 		if s == nil {
 			continue
@@ -51,6 +52,7 @@ func (l *loop) check() error {
 			return fmt.Errorf("session %s: %d joins, %d of %d guilds asked", s.id, s.joining,
 				s.asked, len(s.guilds))
 		}
+		joining += s.joining
 		switch {
 		case s.socket == nil:
 			detached++
@@ -66,6 +68,9 @@ func (l *loop) check() error {
 	if live != l.stats.live || detached != l.stats.detached {
 		return fmt.Errorf("%d live and %d detached sessions are counted, %d and %d are there",
 			l.stats.live, l.stats.detached, live, detached)
+	}
+	if joining != l.joining {
+		return fmt.Errorf("%d joins are counted, %d are under way", l.joining, joining)
 	}
 	return l.checkSockets()
 }

@@ -3,6 +3,7 @@ package node
 import (
 	"encoding/json"
 	"slices"
+	"sync/atomic"
 
 	"throng/fanout"
 	"throng/wire"
@@ -218,6 +219,9 @@ type memberStream struct {
 	query  *fanout.Query
 	making bool
 	over   bool
+
+	// Atomic: written by the loop, read by a worker. The session has ended.
+	gone atomic.Bool
 }
 
 // startStream gives a loop the plan of a member request. A session is answered one request after
@@ -294,6 +298,10 @@ func (l *loop) makeChunks(m *memberStream) bool {
 	m.making = l.core.submit(func() {
 		var chunks []*wire.Dispatch // None, and so the end, should Next fail.
 		defer func() { l.calls.push(&moreChunks{m, chunks}) }()
+		if m.gone.Load() {
+			l.core.abandoned.Add(1)
+			return
+		}
 		chunks = m.query.Next(l.core.limits.chunksAheadMax)
 	})
 	if m.making {

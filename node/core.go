@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"hash/maphash"
 	"log/slog"
+	"strconv"
 	"sync"
 	"sync/atomic"
 
@@ -24,6 +25,9 @@ type core struct {
 	users  *store.Users
 	loops  []*loop
 	shards []*shard
+	places *store.Ring // of the shards, see placeGuilds
+
+	lookups *semaphore // of tokens and users' guilds, by workers
 
 	courier *courier
 
@@ -56,6 +60,7 @@ type core struct {
 	contextBytes atomic.Int64 // what these take
 	closes       [closeReasonCount]atomic.Uint64
 	drops        [dropReasonCount]atomic.Uint64
+	abandoned    atomic.Uint64 // requests whose asker had gone before their turn came
 	identifies   outcomeCounts
 	resumes      outcomeCounts
 	panics       atomic.Uint64
@@ -86,6 +91,11 @@ type settings struct {
 	passiveMembersMin int
 	passiveMilli      int64
 	joinsInFlightMax  int
+	loopJoinsMax      int
+	lookupsMax        int
+	lookupMilli       int64
+	guildLoadsMax     int
+	loadMilli         int64
 	shardGuildsMax    int
 	userSessionsMax   int // 0 = no limit
 	identifyBuckets   int // max_concurrency, 0 = off
@@ -129,11 +139,26 @@ func tokenHash(token string) [16]byte {
 	return [16]byte(sum[:16])
 }
 
+// shardOf is the shard that owns a guild. See BenchmarkShardOf.
 func (c *core) shardOf(guild wire.Snowflake) *shard {
-	// Snowflakes of one moment differ in few bits: spread them before dividing.
-	h := uint64(guild) * 0x9e3779b97f4a7c15
-	return c.shards[(h>>32)*uint64(len(c.shards))>>32]
+	return c.shards[c.places.Index(uint64(guild))]
 }
+
+// placeGuilds divides the guilds among the shards, which are all there.
+func (c *core) placeGuilds() {
+	nodes := make([]store.RingNode, len(c.shards))
+	for i := range nodes {
+		nodes[i] = store.RingNode{Name: "shard-" + strconv.Itoa(i), Weight: store.RingWeight}
+	}
+	// The seed is this ring's own: see store.RingConfig.
+	places, err := store.NewRing(store.RingConfig{Nodes: nodes, Seed: shardSeed})
+	if err != nil {
+		panic(err) // More shards than any machine has processors.
+	}
+	c.places = places
+}
+
+const shardSeed = 1
 
 func (c *core) drop(r DropReason) { c.drops[r].Add(1) }
 
@@ -221,6 +246,7 @@ func newCore(s settings, log *slog.Logger, dir store.Directory) *core {
 		channels: xsync.NewMapOfWithHasher[wire.Snowflake, wire.Snowflake](hashSnowflake),
 		events:   eventCounts{xsync.NewMapOf[string, *xsync.Counter]()},
 		accepts:  rate{perSecond: s.acceptRate, burst: s.acceptBurst},
+		lookups:  newSemaphore(s.lookupsMax, s.lookupsMax, s.lookupMilli),
 		starts:   rate{perSecond: s.identifyRate, burst: s.identifyBurst},
 		returns:  rate{perSecond: s.resumeRate, burst: s.resumeBurst},
 	}

@@ -49,7 +49,7 @@ func guildRefusal(e *fanout.Error) error {
 // is behind refuses, rather than queue out of sight.
 func (n *Node) work(ctx context.Context, guild wire.Snowflake, what messageKind,
 	run func(s *shard, g *fanout.Guild, now int64) (*fanout.Guild, fanout.Change, error)) error {
-	m := &guildWork{guildCall{guild}, what, run, make(chan error, 1)}
+	m := &guildWork{guildCall{guild}, ctx, what, run, make(chan error, 1)}
 	if !n.hand(m) {
 		return errBehind
 	}
@@ -68,7 +68,7 @@ func (n *Node) hand(m *guildWork) bool {
 // look gives a guild a request that only reads.
 func (n *Node) look(ctx context.Context, guild wire.Snowflake,
 	run func(g *fanout.Guild, now int64) error) error {
-	m := &guildLook{guildCall{guild}, run, make(chan error, 1)}
+	m := &guildLook{guildCall{guild}, ctx, run, make(chan error, 1)}
 	if !n.core.shardOf(guild).inbox.tryPush(m) {
 		return api.Busy(busyRetry, "The guild's shard has too much to do.")
 	}
@@ -240,14 +240,14 @@ func (n *Node) DeleteGuild(ctx context.Context, guild wire.Snowflake) error {
 // change is work on a guild that has to be there.
 func (n *Node) change(ctx context.Context, guild wire.Snowflake,
 	run func(s *shard, g *fanout.Guild, now int64) (fanout.Change, error)) error {
-	m := changeOf(guild, run)
+	m := changeOf(ctx, guild, run)
 	if !n.hand(m) {
 		return errBehind
 	}
 	return n.await(ctx, m.reply)
 }
 
-func changeOf(guild wire.Snowflake,
+func changeOf(ctx context.Context, guild wire.Snowflake,
 	run func(s *shard, g *fanout.Guild, now int64) (fanout.Change, error)) *guildWork {
 	change := func(s *shard, g *fanout.Guild, now int64) (*fanout.Guild, fanout.Change, error) {
 		if g == nil {
@@ -256,7 +256,7 @@ func changeOf(guild wire.Snowflake,
 		change, err := run(s, g, now)
 		return g, change, err
 	}
-	return &guildWork{guildCall{guild}, kindProvision, change, make(chan error, 1)}
+	return &guildWork{guildCall{guild}, ctx, kindProvision, change, make(chan error, 1)}
 }
 
 // RemoveMember removes one member; the guild and the user are told.

@@ -120,6 +120,7 @@ type errandBatch struct {
 }
 
 func (b *errandBatch) id() wire.Snowflake          { return 0 }
+func (*errandBatch) from() fanout.Handle           { return fanout.Handle{} }
 func (b *errandBatch) kind() messageKind           { return kindErrands }
 func (b *errandBatch) apply(*shard, *fanout.Guild) {}
 

@@ -2,6 +2,7 @@ package node
 
 import (
 	"fmt"
+	"slices"
 
 	"throng/fanout"
 	"throng/store"
@@ -30,17 +31,38 @@ func (l *loop) identify(k *socket, d []byte) {
 		l.closeSocket(k, NodeDraining, "The node is shutting down.")
 		return
 	}
-	k.state = socketIdentifying
-	index, gen := k.index, k.gen
-	ok := l.core.submit(func() {
+	index, gen, o := k.index, k.gen, k.opening
+	ok := l.core.submitLookup(func() {
+		if o.gone.Load() {
+			l.core.abandoned.Add(1)
+			return
+		}
 		id := &identity{err: errInternal}
 		defer func() { l.calls.push(&identified{index, gen, id}) }()
 		id = l.core.lookUp(c)
 	})
 	if !ok {
 		l.core.identifies.refused.Add(1)
-		l.closeSocket(k, NodeBusy, "The node is too busy to identify anyone now.")
+		l.refuseSession(k)
+		return
 	}
+	k.state = socketIdentifying
+}
+
+// submitLookup has a worker look something up for a session, unless too many wait for that.
+func (c *core) submitLookup(job func()) bool {
+	permit, ok := c.lookups.acquire(c.clock())
+	if !ok {
+		return false
+	}
+	if c.submit(func() {
+		defer c.lookups.release(permit)
+		job()
+	}) {
+		return true
+	}
+	c.lookups.release(permit)
+	return false
 }
 
 // lookUp finds the token's user and the guilds of the shard. It runs on a worker.
@@ -75,8 +97,13 @@ func (c *core) guildsOf(user wire.Snowflake, cmd wire.Identify) (of []wire.Snowf
 // may have been this user, too late for the first reading and too early to be told.
 func (l *loop) lookAgain(s *session, id *identity) {
 	h := s.handle(l)
-	ok := l.core.submit(func() {
-		guilds, err := l.core.guildsOf(s.user, id.command)
+	user := s.user
+	ok := l.core.submitLookup(func() {
+		if !slices.Contains(l.core.sessionsOf(user), h) {
+			l.core.abandoned.Add(1)
+			return
+		}
+		guilds, err := l.core.guildsOf(user, id.command)
 		if err != nil {
 			l.core.log.Error("identify: the directory failed", "error", err)
 		}

@@ -33,6 +33,7 @@ type loop struct {
 	gens       []uint32   // by socket index
 	unused     []uint32   // socket indexes
 	blocked    []*socket
+	joining    int // of sessions: joins that their guilds have not answered
 	streams    []*memberStream
 	making     int   // of streams: at how many workers are
 	streamTurn int   // of streams: behind the one that was made for last
@@ -222,11 +223,13 @@ func (l *loop) afterStep(m *fanout.Msg) {
 	switch m.Kind {
 	case fanout.MsgAdmit:
 		s.joining--
+		l.joining--
 		l.joinMore(s)
 	case fanout.MsgExpel:
 		s.forget(m.Guild)
 	case fanout.MsgRefuse:
 		s.joining--
+		l.joining--
 		s.forget(m.Guild)
 		l.joinMore(s)
 	case fanout.MsgInvite:
@@ -252,6 +255,9 @@ func (l *loop) tick() {
 	l.time += min(now-l.ticked, l.core.limits.stallMilli)
 	l.ticked = now
 	l.wheel.advance(l.time, l.fire)
+	if n := l.core.lookups.sweep(l.core.clock()); n > 0 {
+		l.core.log.Warn("identify: tokens were looked up for too long", "count", n)
+	}
 	l.out.Sweep()
 	l.retryBlocked()
 	l.goOnStreams()

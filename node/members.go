@@ -38,10 +38,10 @@ func (n *Node) PutMembers(ctx context.Context, guild wire.Snowflake, lines [][]b
 }
 
 // putPart is the message that loads some of the members. Input k is line from[k], and that is where
-// errs says why it was refused.
+// errs says why it was refused. It is done even if whoever asked has gone: see doAll.
 func putPart(guild wire.Snowflake, inputs []fanout.MemberInput, announce bool, from []int,
 	errs []error) *guildWork {
-	return changeOf(guild, func(s *shard, g *fanout.Guild, now int64) (fanout.Change, error) {
+	change := func(s *shard, g *fanout.Guild, now int64) (fanout.Change, error) {
 		before := g.Info().MemberCount
 		change, refused := g.PutMembers(inputs, announce, now)
 		s.core.members.Add(int64(g.Info().MemberCount - before))
@@ -49,7 +49,8 @@ func putPart(guild wire.Snowflake, inputs []fanout.MemberInput, announce bool, f
 			errs[from[k]] = refusal(err)
 		}
 		return change, nil
-	})
+	}
+	return changeOf(context.Background(), guild, change)
 }
 
 // doAll hands a guild several messages, between which other guilds of the shard have their turns.

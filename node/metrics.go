@@ -64,6 +64,9 @@ var (
 	descIdentifies  = desc("identifies_total", "IDENTIFYs, by result.", "result")
 	descContexts    = desc("compress_contexts", "Connections with a compressor of their own.")
 	descContextSize = desc("compress_context_bytes", "Memory that these take of their budget.")
+	descPermits     = desc("permits", "Permits that are held, by resource.", "resource")
+	descRefused     = desc("permits_refused_total", "Permits that were refused.", "resource")
+	descAbandoned   = desc("abandoned_total", "Requests left undone: who asked had gone.")
 	descPanics      = desc("panics_total", "Panics that were contained.")
 )
 
@@ -90,6 +93,19 @@ func (c *collector) Collect(out chan<- prometheus.Metric) {
 	count(descWrites, t.writes)
 	count(descSent, t.sentBytes)
 	count(descPanics, core.panics.Load())
+	count(descAbandoned, core.abandoned.Load())
+	permits := func(resource string, held int64, refused uint64) {
+		gauge(descPermits, float64(held), resource)
+		count(descRefused, refused, resource)
+	}
+	permits("lookups", core.lookups.holders(), core.lookups.refused.Load())
+	var held int64
+	var refused uint64
+	for _, s := range core.shards {
+		held += s.loads.holders()
+		refused += s.loads.refused.Load()
+	}
+	permits("loads", held, refused)
 	for r := range closeReasonCount {
 		count(descCloses, core.closes[r].Load(), r.String())
 	}

@@ -208,6 +208,7 @@ func (n *Node) startOwners(stop <-chan struct{}, owners, _ *sync.WaitGroup) {
 		wakes = append(wakes, wake)
 		n.core.shards = append(n.core.shards, newShard(n.core, i, ring))
 	}
+	n.core.placeGuilds()
 	for i, s := range n.core.shards {
 		owners.Go(func() { s.run(wakes[i], stop) })
 	}

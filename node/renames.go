@@ -144,6 +144,7 @@ func (e *rename) run(s *shard, g *fanout.Guild, _ int) (done int, more bool) {
 type fence struct{ courier *courier }
 
 func (m *fence) id() wire.Snowflake          { return 0 }
+func (*fence) from() fanout.Handle           { return fanout.Handle{} }
 func (m *fence) kind() messageKind           { return kindErrands }
 func (m *fence) apply(*shard, *fanout.Guild) {}
 func (m *fence) refuse(*shard, error)        {}

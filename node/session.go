@@ -125,12 +125,16 @@ func (s *session) forget(guild wire.Snowflake) {
 }
 
 // joinMore asks further guilds to take the session in, a few at a time, so that a session of
-// thousands of guilds does not stand in front of everyone else in the shards' inboxes.
+// thousands of guilds does not stand in front of everyone else in the shards' inboxes. When very
+// many joins of this loop wait already, which is while a cold node reads its guilds, it is one at a
+// time: each answer asks for the next, so nobody has to be woken when there is room again.
 func (l *loop) joinMore(s *session) {
-	for s.asked < len(s.guilds) && s.joining < l.core.limits.joinsInFlightMax {
+	for s.asked < len(s.guilds) && s.joining < l.core.limits.joinsInFlightMax &&
+		(s.joining == 0 || l.joining < l.core.limits.loopJoinsMax) {
 		guild := s.guilds[s.asked]
 		s.asked++
 		s.joining++
+		l.joining++
 		l.core.shardOf(guild).inbox.push(&joinGuild{guild, s.receiver(l), s.presence})
 		if w := s.wantsOf(guild); w != nil {
 			l.core.shardOf(guild).inbox.push(&subscribeGuild{guildCall{guild}, s.handle(l), *w})
@@ -141,6 +145,9 @@ func (l *loop) joinMore(s *session) {
 // detach takes a socket off its session. The session stays for the resume window, unless the
 // reason ends it too.
 func (l *loop) detach(k *socket, r CloseReason) {
+	if k.opening != nil {
+		k.opening.gone.Store(true)
+	}
 	s := k.session
 	if s == nil {
 		return
@@ -189,6 +196,12 @@ func (l *loop) endSession(s *session, r CloseReason) {
 // finish forgets a session that has no socket any more.
 func (l *loop) finish(s *session) {
 	h := s.handle(l)
+	l.joining -= s.joining
+	if s.habits != nil {
+		for _, m := range s.habits.requests {
+			m.gone.Store(true)
+		}
+	}
 	l.board.Drop(s.slot)
 	last := l.core.removeLive(s.user, h) == 0
 	for _, guild := range s.guilds[:s.asked] {

@@ -26,19 +26,14 @@ type shard struct {
 	guilds map[wire.Snowflake]*place
 	due    map[wire.Snowflake]int64 // guild -> when it wants its tick, in unix milliseconds
 	work   []guildMessage
+	unread []*guildLoad // guilds in line to be read
+	loads  *semaphore   // of those that workers are at
 
 	// Atomic: a tick is on its way.
 	ticking atomic.Bool
 
 	// Atomic: written by the shard, read by metrics.
 	stats shardStats
-}
-
-// place is a guild's place on its shard: the guild, or those who wait for it to be loaded.
-type place struct {
-	guild    *fanout.Guild
-	waiting  []guildMessage
-	channels []wire.Snowflake // in the core's table, ascending
 }
 
 // guildMessage is something that is asked of a guild.
@@ -50,18 +45,22 @@ type guildMessage interface {
 	// too many wait for it already.
 	refuse(s *shard, err error)
 	kind() messageKind
+	// from is the session that asks, or the zero handle.
+	from() fanout.Handle
 }
 
 // guildCall is the part that all guild messages have.
 type guildCall struct{ guild wire.Snowflake }
 
-func (c guildCall) id() wire.Snowflake { return c.guild }
+func (c guildCall) id() wire.Snowflake  { return c.guild }
+func (c guildCall) from() fanout.Handle { return fanout.Handle{} }
 
 func newShard(c *core, index int, ring func()) *shard {
 	return &shard{
 		core: c, index: index, guilds: map[wire.Snowflake]*place{},
 		due:   map[wire.Snowflake]int64{},
 		inbox: newInbox[guildMessage](c.limits.shardInboxMax, ring),
+		loads: newSemaphore(c.limits.guildLoadsMax, c.limits.guildLoadsMax, c.limits.loadMilli),
 	}
 }
 
@@ -72,6 +71,7 @@ func (s *shard) pass() bool {
 		s.work[i] = nil
 		s.handle(m)
 	}
+	s.startLoads()
 	s.stats.guilds.Store(int64(len(s.guilds)))
 	return len(s.work) > 0
 }
@@ -94,20 +94,21 @@ func (s *shard) handle(m guildMessage) {
 		m.pass()
 		return
 	case *guildLoaded:
-		s.loaded(m.guild, m.loaded, m.err)
+		s.arrived(m)
 		return
 	}
-	p := s.guilds[m.id()]
-	switch {
-	case p == nil:
-		s.guilds[m.id()] = &place{waiting: []guildMessage{m}}
-		s.load(m.id())
-	case p.guild == nil && len(p.waiting) >= s.core.limits.guildWaitMax:
-		m.refuse(s, errGuildBusy)
-	case p.guild == nil:
-		p.waiting = append(p.waiting, m)
-	default:
+	switch p := s.guilds[m.id()]; {
+	case p != nil && p.guild != nil:
 		s.apply(m, p.guild)
+	case m.kind() == kindLeave:
+		// Nobody has been taken in by a guild that is not there.
+		if p != nil {
+			s.core.abandoned.Add(uint64(p.room.leave(m.from())))
+		}
+	case p == nil:
+		s.load(m)
+	case !p.room.enter(m, s.core.limits.guildWaitMax):
+		m.refuse(s, errGuildBusy)
 	}
 }
 
@@ -129,16 +130,10 @@ func (s *shard) contain(m guildMessage) {
 	}
 }
 
-// load reads a guild on a worker. Who asks for it meanwhile waits; it is read once.
-func (s *shard) load(id wire.Snowflake) {
-	job := func() {
-		m := &guildLoaded{guildCall: guildCall{id}, err: errInternal}
-		// Whoever waits must be told, should the reading fail in a panic too.
-		defer func() { s.inbox.push(m) }()
-		m.loaded, m.err = s.core.loadGuild(id)
-	}
-	if !s.core.submit(job) {
-		s.loaded(id, nil, errGuildBusy)
+// save keeps a panic that no message is to blame for from ending the shard. It is to be deferred.
+func (s *shard) save(where string) {
+	if r := recover(); r != nil {
+		s.core.panicked(where, r, debug.Stack())
 	}
 }
 
@@ -209,42 +204,6 @@ func (s *shard) unlistChannels(guild wire.Snowflake, channels, but []wire.Snowfl
 	}
 }
 
-// guildLoaded brings a guild from the worker that read it.
-type guildLoaded struct {
-	guildCall
-	loaded *fanout.Guild
-	err    error
-}
-
-func (m *guildLoaded) kind() messageKind           { return kindLoaded }
-func (m *guildLoaded) refuse(*shard, error)        {}
-func (m *guildLoaded) apply(*shard, *fanout.Guild) {}
-
-func (s *shard) loaded(id wire.Snowflake, g *fanout.Guild, err error) {
-	p := s.guilds[id]
-	waiting := p.waiting
-	p.waiting = nil
-	if p.guild = g; g == nil {
-		delete(s.guilds, id)
-	} else {
-		s.listChannels(g)
-		s.sweepOn(g)
-	}
-	for _, m := range waiting {
-		switch p := s.guilds[id]; {
-		case err != nil:
-			m.refuse(s, err)
-		case p != nil && p.guild == nil:
-			p.waiting = append(p.waiting, m) // One of those who waited has deleted the guild.
-		case p != nil:
-			// The guild may have been made by one of those who waited.
-			s.apply(m, p.guild)
-		default:
-			s.apply(m, nil)
-		}
-	}
-}
-
 // adopt takes in a guild that has just been made.
 func (s *shard) adopt(g *fanout.Guild) { s.guilds[g.ID()] = &place{guild: g} }
 
@@ -252,7 +211,7 @@ func (s *shard) adopt(g *fanout.Guild) { s.guilds[g.ID()] = &place{guild: g} }
 // too (see settle), and who asks for the guild waits there: read before, it would come back.
 func (s *shard) forget(g *fanout.Guild) {
 	s.unlistChannels(g.ID(), s.guilds[g.ID()].channels, nil)
-	s.guilds[g.ID()] = &place{}
+	s.guilds[g.ID()] = &place{room: &room{}}
 }
 
 // emit tells the loops what follows from a change, in its order. One message goes to each loop
@@ -288,7 +247,7 @@ func (s *shard) settle(g *fanout.Guild, c *fanout.Change, done func(error)) {
 	})
 	core.keep(c.Ops, func(err error) {
 		if deleted {
-			s.inbox.push(&guildLoaded{guildCall{guild}, nil, nil})
+			s.inbox.push(&guildLoaded{guildCall: guildCall{guild}})
 		}
 		if len(joined) > 0 {
 			core.joins.Add(1)

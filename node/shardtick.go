@@ -27,6 +27,7 @@ func (s *shard) schedule(g *fanout.Guild) {
 type shardTick struct{}
 
 func (m *shardTick) id() wire.Snowflake          { return 0 }
+func (*shardTick) from() fanout.Handle           { return fanout.Handle{} }
 func (m *shardTick) kind() messageKind           { return kindTick }
 func (m *shardTick) refuse(*shard, error)        {}
 func (m *shardTick) apply(*shard, *fanout.Guild) {}

@@ -224,7 +224,7 @@ func (c *simClient) invalid(p *simPipe) {
 	switch {
 	case p != c.pipe:
 	case p.identify:
-		if c.w.core.limits.identifyBuckets == 0 {
+		if c.w.core.limits.identifyBuckets == 0 && !c.w.opts.busy {
 			c.w.fail("%v: Invalid Session after IDENTIFY", p)
 		}
 		p.identify = false

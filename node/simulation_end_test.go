@@ -73,7 +73,7 @@ func (w *world) end() {
 			"sessions": out.Sessions, "chunks": out.Chunks, "relays": l.board.Relays(),
 			"live": int(l.stats.live), "detached": int(l.stats.detached), "streams": len(l.streams),
 			"blocked": len(l.blocked), "queued": l.board.Queued(),
-			"sockets": len(l.sockets) - len(l.unused),
+			"sockets": len(l.sockets) - len(l.unused), "joins": l.joining,
 		} {
 			if left != 0 {
 				w.fail("loop %d is left with %d %s", i, left, what)
@@ -90,9 +90,15 @@ func (w *world) endGuilds() {
 			w.fail("guild %d is left with %d sessions in the model", g.id, len(g.joined))
 		}
 	}
+	if n := w.core.lookups.holders(); n != 0 {
+		w.fail("%d tokens are still being looked up", n)
+	}
 	for _, s := range w.core.shards {
+		if n := s.loads.holders() + int64(len(s.unread)); n != 0 {
+			w.fail("%d guilds are still to be read", n)
+		}
 		for id, p := range s.guilds {
-			if p.guild == nil || len(p.waiting) > 0 {
+			if p.guild == nil {
 				w.fail("guild %d is still being loaded", id)
 			} else if n := p.guild.Info().SessionCount; n != 0 {
 				w.fail("guild %d is left with %d sessions", id, n)

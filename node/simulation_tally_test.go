@@ -25,7 +25,7 @@ var simWanted = []string{
 	"identifies", "identifies too soon", "sessions without a word lost", "moves to another loop",
 	"short writes", "passes cut short", "guilds deleted", "guilds that came back",
 	"renames", "renumbered classes", "answers of several chunks", "expulsions behind a pass",
-	"roles that came back", "pushes",
+	"roles that came back", "pushes", "requests abandoned",
 	"drop presence_flood", "drop command_busy",
 	"close client_done", "close client_closed", "close connection_lost", "close slow_reader",
 	"close heartbeat_missed", "close superseded", "close ended_by_operator", "close reconnected",
@@ -48,6 +48,7 @@ func (t *simTally) add(w *world) {
 	t.counts["resumes with a wrong number or token"] += c.resumes.wrong.Load()
 	t.counts["identifies"] += c.identifies.ok.Load()
 	t.counts["identifies too soon"] += c.identifies.late.Load()
+	t.counts["requests abandoned"] += c.abandoned.Load()
 	for r := range c.closes {
 		t.counts["close "+CloseReason(r).String()] += c.closes[r].Load()
 	}

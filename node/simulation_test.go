@@ -214,6 +214,9 @@ func (w *world) settle() {
 func (w *world) tick(l *loop) {
 	w.ticks++
 	l.tick()
+	for i, s := range w.core.shards {
+		w.shards[i].ready = w.shards[i].ready || len(s.unread) > 0 // As tickShards does.
+	}
 	for _, k := range l.blocked {
 		if p := k.io.(*simPipe); k.state < socketClosing && p.triedAt != w.ticks {
 			w.fail("%v: blocked, and not tried again", p)

@@ -120,6 +120,7 @@ func newWorld(seed uint64, large bool) *world {
 		w.core.shards = append(w.core.shards, newShard(w.core, i, wake))
 	}
 	w.core.courier.ring = func() { w.courier.ready = true }
+	w.core.placeGuilds()
 	w.model = newSimModel(w)
 	w.people()
 	return w
@@ -142,6 +143,8 @@ func (w *world) draw(large bool) settings {
 		commandsMax: 30000, commandsMilli: 60000, pingsMax: 5, pingsMilli: 1000, presencesMax: 2,
 		presencesMilli: 1000, memberListMilli: 1000, joinsInFlightMax: 1 + r.IntN(3),
 		passiveMembersMin: 1 << 30, passiveMilli: 500,
+		loopJoinsMax: 1 + r.IntN(6), lookupsMax: 1 << 16, lookupMilli: 60_000,
+		guildLoadsMax: 1 + r.IntN(2), loadMilli: 60_000,
 		shardGuildsMax: 100, identifyGapMilli: 300, identifyWaitMilli: 1500,
 		connectionsMax: 1 << 20,
 		journalBytes:   4 << 20, pendingMax: 1 << 20, loopInboxMax: 1 << 20, shardInboxMax: 1 << 20,

@@ -1,6 +1,8 @@
 package node
 
 import (
+	"sync/atomic"
+
 	"throng/wire"
 )
 
@@ -61,6 +63,9 @@ type opening struct {
 	host     string    // what the client called this node, for resume_gateway_url
 	identity *identity // socketWaiting: what begins when the bucket is free
 	moved    bool      // it has been given its time anew once, on another loop
+
+	// Atomic: written by the loop, read by a worker. The connection has ended.
+	gone atomic.Bool
 }
 
 // opened takes a new connection in.

@@ -74,6 +74,7 @@ type subscribeGuild struct {
 	wants  wire.Subscription
 }
 
+func (m *subscribeGuild) from() fanout.Handle      { return m.handle }
 func (m *subscribeGuild) kind() messageKind        { return kindSubscribe }
 func (m *subscribeGuild) refuse(s *shard, _ error) { s.core.drop(RefusedCommand) }
 
