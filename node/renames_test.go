@@ -157,6 +157,7 @@ func errandCore(t testing.TB, guilds int) *core {
 	c := h.core
 	c.keep = func(ops []store.Op, done func(error)) { done(c.dir.Apply(ops)) }
 	c.shards = []*shard{newShard(c, 0, func() {})}
+	c.placeGuilds()
 	var ops []store.Op
 	for i := range guilds {
 		id := wire.Snowflake(i + 1)

@@ -8,8 +8,8 @@ import (
 	"throng/wire"
 )
 
-// place is a guild's place on its shard: the guild, or the room for those who wait until it has been
-// read.
+// place is a guild's place on its shard: the guild, or the room for those who wait until it has
+// been read.
 type place struct {
 	guild    *fanout.Guild
 	room     *room            // nil when there is the guild
@@ -151,8 +151,8 @@ func (m *guildLoaded) kind() messageKind           { return kindLoaded }
 func (m *guildLoaded) refuse(*shard, error)        {}
 func (m *guildLoaded) apply(*shard, *fanout.Guild) {}
 
-// arrived takes in what a worker has read, or lines the guild up again when somebody has come for it
-// after the worker found that nobody waited.
+// arrived takes in what a worker has read, or lines the guild up again when somebody has come for
+// it after the worker found that nobody waited.
 func (s *shard) arrived(m *guildLoaded) {
 	if m.load != nil {
 		s.loads.release(m.load.permit)
