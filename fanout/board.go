@@ -11,12 +11,13 @@ import (
 //
 // Steps of one guild are done in the order in which the guild made them, and guilds take turns. To
 // hand out an event is a turn, of no more than a limit of receivers: what is left of a huge
-// guild's event, and that guild's later steps behind it, go on when the others have had theirs. So
-// neither a huge guild nor a flood of events in one can hold up another guild, or the loop's
-// sockets, for longer than one turn.
+// guild's event, and that guild's later steps behind it, go on when the others have had theirs. A
+// guild with few receivers here waits for no turn. So neither a huge guild nor a flood of events in
+// one can hold up another guild, or the loop's sockets, for longer than one turn.
 type Board struct {
 	// Static after construction.
-	out *store.Outbox
+	out      *store.Outbox
+	smallMax int
 
 	// Owned by the loop goroutine.
 	numbers    map[wire.Snowflake]uint32 // guild -> number of its relay
@@ -29,27 +30,34 @@ type Board struct {
 	looked     lookedAt
 }
 
-// NewBoard makes a board that writes to out.
-func NewBoard(out *store.Outbox) *Board {
-	return &Board{out: out, numbers: map[wire.Snowflake]uint32{}, relays: []*relay{nil}}
+// NewBoard makes a board that writes to out. Guilds with up to smallMax receivers here wait for no
+// turn, and their receivers are written before others.
+func NewBoard(out *store.Outbox, smallMax int) *Board {
+	return &Board{out: out, smallMax: smallMax, numbers: map[wire.Snowflake]uint32{},
+		relays: []*relay{nil}}
 }
 
 // Private is what a step wants to say to one session alone. The loop encodes it for that session.
 type Private func(to Handle, d []*wire.Dispatch)
 
-// Handle does one step, or lines it up: an event for its turn, and anything else behind the events
-// of its guild that have not had theirs. done is called for Admit, Refuse, Invite and Expel once
+// Handle does one step, or lines it up: an event for its turn, unless it has few receivers, and
+// anything else behind the events of its guild that have not had theirs. done is called for Admit, Refuse, Invite and Expel once
 // they are done, after their dispatches, and for Gone with each session it takes out.
 func (b *Board) Handle(m *Msg, private Private, done func(*Msg)) {
 	n, ok := b.numbers[m.Guild]
 	switch {
-	case ok && (b.relays[n].waiting || m.Kind == MsgPublish):
+	case ok && (b.relays[n].waiting || m.Kind == MsgPublish && !b.small(b.relays[n])):
 		r := b.relays[n]
 		r.queue = append(r.queue, m)
 		b.queued++
 		b.wait(r)
 	case m.Kind != MsgPublish:
 		b.do(m, private, done)
+	case ok:
+		b.do(m, private, done)
+		b.goOn(b.relays[n], b.smallMax)
+	default:
+		m.Event.behind.handedOut()
 	}
 }
 
@@ -96,6 +104,8 @@ func (b *Board) do(m *Msg, private Private, done func(*Msg)) {
 	case MsgPublish:
 		if r != nil {
 			r.begin(m.Event)
+		} else {
+			m.Event.behind.handedOut()
 		}
 	case MsgAdmit:
 		b.admit(r, m)
@@ -158,7 +168,7 @@ func (b *Board) goOn(r *relay, limit int) (looked int) {
 	if r.event == nil {
 		return 0
 	}
-	at, given := r.pass(b.out, limit)
+	at, given := r.pass(b.out, limit, b.small(r))
 	b.deliveries += uint64(given)
 	b.looked.active += at.active
 	b.looked.passive += at.passive
@@ -167,6 +177,7 @@ func (b *Board) goOn(r *relay, limit int) (looked int) {
 		b.wait(r)
 		return looked
 	}
+	r.event.behind.handedOut()
 	r.event = nil
 	if r.left > 0 {
 		b.compact(r)
@@ -176,6 +187,9 @@ func (b *Board) goOn(r *relay, limit int) (looked int) {
 	}
 	return looked
 }
+
+// small says that everybody here is told in no time.
+func (b *Board) small(r *relay) bool { return r.len() <= b.smallMax }
 
 func (b *Board) wait(r *relay) {
 	if !r.waiting {

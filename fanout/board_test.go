@@ -22,7 +22,7 @@ func newStage(t testing.TB) *stage {
 	out := store.NewOutbox(8<<20, 1<<20, func(frame []byte, hole int, kind uint8, seq uint32) {
 		wire.PutSeq(frame, hole, wire.Variant(kind), seq)
 	})
-	return &stage{t: t, out: out, board: NewBoard(out), gens: map[uint32]uint32{}}
+	return &stage{t: t, out: out, board: NewBoard(out, 0), gens: map[uint32]uint32{}}
 }
 
 func (s *stage) open() Handle {
@@ -166,11 +166,11 @@ func TestPassKeepsToItsLimit(t *testing.T) {
 	}
 }
 
-// TestHandingOutAllocatesNothingPerReceiver compares an event for ten receivers with one for ten
-// thousand.
+// TestHandingOutAllocatesNothingPerReceiver compares an event for three hundred receivers with one
+// for ten thousand. One for a few is handed out at once, and its place in a queue is not needed.
 func TestHandingOutAllocatesNothingPerReceiver(t *testing.T) {
 	var allocs [2]float64
-	for i, receivers := range []int{10, 10_000} {
+	for i, receivers := range []int{300, 10_000} {
 		s := newStage(t)
 		handles := make([]Handle, receivers)
 		for k := range handles {
@@ -183,7 +183,11 @@ func TestHandingOutAllocatesNothingPerReceiver(t *testing.T) {
 		deliver := func() {
 			s.step(m)
 			s.work(1 << 20)
-			for slot, ok := s.out.NextDirty(); ok; slot, ok = s.out.NextDirty() {
+			for s.out.HasDirty() {
+				slot, ok := s.out.NextSoon()
+				if !ok {
+					slot, _ = s.out.NextLate()
+				}
 				b, _ := s.out.Collect(slot, buf[:0], cap(buf))
 				s.out.Advance(slot, len(b))
 				seq, _, _ := s.out.Seqs(slot)
@@ -194,7 +198,45 @@ func TestHandingOutAllocatesNothingPerReceiver(t *testing.T) {
 		allocs[i] = testing.AllocsPerRun(20, deliver)
 	}
 	if allocs[1] > allocs[0] || allocs[0] > 2 {
-		t.Errorf("got %v allocations an event for 10 receivers and %v for 10,000", allocs[0], allocs[1])
+		t.Errorf("got %v allocations an event for 300 receivers and %v for 10,000", allocs[0], allocs[1])
+	}
+}
+
+// TestFewWaitForNoTurn: an event for as many receivers as count as few is handed out when it comes,
+// and they are written before those of a larger guild, whose event waits for its turn. Its own order
+// holds, also when a receiver more makes it a large one.
+func TestFewWaitForNoTurn(t *testing.T) {
+	s := newStage(t)
+	s.board.smallMax = 2
+	many, few := []Handle{s.open(), s.open(), s.open()}, []Handle{s.open(), s.open()}
+	for _, h := range many {
+		s.join(1, h, 0)
+	}
+	for _, h := range few {
+		s.join(2, h, 0)
+	}
+	event := func(guild wire.Snowflake) *Msg {
+		return &Msg{Kind: MsgPublish, Guild: guild, Event: &Event{Visible: Bitset{1},
+			Dispatch: wire.NewDispatch("TEST", []byte(`{}`), nil)}}
+	}
+	s.step(event(1))
+	s.step(event(2))
+	if got := s.board.Deliveries(); got != 2 {
+		t.Errorf("%d deliveries before any turn, want 2", got)
+	}
+	s.work(1 << 20)
+	for _, h := range few {
+		if slot, ok := s.out.NextSoon(); !ok || slot != h.Slot {
+			t.Errorf("slot %d, %v is next, want %d", slot, ok, h.Slot)
+		}
+	}
+	if _, ok := s.out.NextSoon(); ok || s.out.Late() != len(many) {
+		t.Errorf("%d are late and soon has more: %v", s.out.Late(), ok)
+	}
+	s.join(2, s.open(), 0)
+	s.step(event(2))
+	if got := s.board.Deliveries(); got != 5 || !s.board.Busy() {
+		t.Errorf("%d deliveries, want 5, and the rest at its turn", got)
 	}
 }
 

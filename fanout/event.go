@@ -33,6 +33,8 @@ type Event struct {
 	Own []wire.Snowflake
 	// About is the user whom it is about, for those who watch that user; 0 is nobody.
 	About wire.Snowflake
+
+	behind *behind // of the guild; nil where nobody counts
 }
 
 // Bitset is a set of visibility classes. It is immutable: a set that grows is a new Bitset, so that

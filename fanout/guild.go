@@ -44,6 +44,7 @@ type Guild struct {
 
 	sweep    *Sweep // The one under way.
 	sweepDue bool
+	behind   behind // Shared with the events on their way.
 
 	index uint64 // Events published.
 	held  []Msg  // For the front of the next Change; see turn.refuse.

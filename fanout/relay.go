@@ -36,6 +36,7 @@ type relay struct {
 type positions struct {
 	at    [wire.VariantCount]store.Position
 	known [wire.VariantCount]bool
+	soon  bool // so few get it that they need not wait behind others
 }
 
 // give gives the event in a variant to one session. A frame that the journal cannot hold breaks
@@ -50,7 +51,11 @@ func (p *positions) give(o *store.Outbox, slot uint32, d *wire.Dispatch, v wire.
 		p.at[v] = o.Share(f.Bytes, f.Hole, uint8(v))
 		p.known[v] = true
 	}
-	o.Push(slot, p.at[v])
+	if p.soon {
+		o.PushSoon(slot, p.at[v])
+	} else {
+		o.Push(slot, p.at[v])
+	}
 }
 
 // begin begins a pass.
@@ -69,12 +74,13 @@ func (r *relay) end() int {
 	return r.active.len()
 }
 
-// pass gives the event to receivers from r.next on, looking at most at limit of them. It returns
-// how many of each kind it looked at and how many frames it gave.
-func (r *relay) pass(o *store.Outbox, limit int) (looked lookedAt, given int) {
+// pass gives the event to receivers from r.next on, looking at most at limit of them; soon has
+// these written before others. It returns how many of each kind it looked at and how many frames it
+// gave.
+func (r *relay) pass(o *store.Outbox, limit int, soon bool) (looked lookedAt, given int) {
 	from, to := r.next, min(r.next+limit, r.end())
 	r.next = to
-	var p positions
+	p := positions{soon: soon}
 	split := r.active.len()
 	if from < split {
 		k := min(to, split)

@@ -52,6 +52,7 @@ func (t *turn) publish(name string, body, stripped []byte, ev Event) {
 	ev.Dispatch = wire.NewDispatch(name, body, stripped)
 	info, _ := wire.LookupEvent(name)
 	ev.Passive = info.Passes()
+	ev.behind = &t.g.behind
 	t.g.index++
 	m := Msg{Kind: MsgPublish, Loop: ActiveLoops, Event: &ev}
 	if ev.Passive {

@@ -119,6 +119,9 @@ type settings struct {
 	membersPassMax    int
 	relayPassMax      int
 	putOffMax         int
+	smallMax          int
+	guildBehindMax    int
+	guildEventsMax    int
 	flushPassMax      int
 	flushBytesMax     int
 	controlBytesMax   int

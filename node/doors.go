@@ -28,7 +28,7 @@ func refusal(err error) error {
 		return nil
 	case errors.As(err, &refused):
 		return guildRefusal(refused)
-	case errors.Is(err, errGuildBusy):
+	case errors.Is(err, errGuildBusy), errors.Is(err, errGuildBehind):
 		return api.Busy(busyRetry, "%v", err)
 	case errors.Is(err, store.ErrClosed):
 		return api.Unavailable(0, "The node is ending.")
@@ -291,6 +291,9 @@ func (n *Node) Publish(ctx context.Context, guild wire.Snowflake, events []api.E
 		func(s *shard, g *fanout.Guild, now int64) (*fanout.Guild, fanout.Change, error) {
 			if g == nil {
 				return nil, fanout.Change{}, api.UnknownGuild
+			}
+			if s.behind(g) {
+				return nil, fanout.Change{}, errGuildBehind
 			}
 			var all fanout.Change
 			before := g.Info().MemberCount

@@ -1,9 +1,13 @@
 package node
 
 import (
+	"errors"
+	"net/http"
 	"testing"
 
+	"throng/fanout"
 	"throng/node/api"
+	"throng/wire"
 )
 
 // TestNobodyWaitsBehindAFlood: while a guild has more to say than its loop can tell, a client can
@@ -13,6 +17,7 @@ func TestNobodyWaitsBehindAFlood(t *testing.T) {
 	r := startRig(t, Config{Loops: 1}, func(c *core) {
 		c.limits.loopInboxMax = full
 		c.loops[0].inbox.limit = full
+		c.loops[0].board = fanout.NewBoard(c.loops[0].out, 0)
 	})
 	r.user(1, true)
 	r.user(2, true)
@@ -44,4 +49,48 @@ func TestNobodyWaitsBehindAFlood(t *testing.T) {
 	for range events {
 		c.wantEvent("TEST_EVENT")
 	}
+}
+
+// TestFloodOfOneGuildIsHeldBack: while a guild's events are not handed out, more of them are refused
+// for the time being, and those of other guilds are not.
+func TestFloodOfOneGuildIsHeldBack(t *testing.T) {
+	r := startRig(t, Config{Loops: 1}, func(c *core) {
+		c.limits.guildBehindMax = 20
+		c.loops[0].board = fanout.NewBoard(c.loops[0].out, 0)
+	})
+	r.user(1, true)
+	r.guild(100, 1)
+	r.guild(200, 1)
+	c := r.login(1)
+	c.joined(2)
+	turns := r.core.limits.relayPassMax
+	r.onLoop(0, func(l *loop) { l.core.limits.relayPassMax = 0 })
+	publish := func(guild wire.Snowflake) error {
+		_, _, err := r.Publish(r.context(), guild, []api.EventInput{namedEvent("TEST_EVENT", `{}`)})
+		return err
+	}
+	taken := 0
+	var err error
+	for ; err == nil; taken++ {
+		err = publish(100)
+	}
+	var refused *api.Error
+	if !errors.As(err, &refused) || refused.Status != http.StatusTooManyRequests ||
+		refused.RetryAfter <= 0 {
+		t.Errorf("got %v, want 429 with a time to come again", err)
+	}
+	if taken--; taken != 20 {
+		t.Errorf("%d events were taken, want 20", taken)
+	}
+	if err := publish(200); err != nil {
+		t.Errorf("another guild: %v", err)
+	}
+	r.onLoop(0, func(l *loop) { l.core.limits.relayPassMax = turns })
+	for range taken + 1 {
+		c.wantEvent("TEST_EVENT")
+	}
+	if err := publish(100); err != nil {
+		t.Errorf("when all is handed out: %v", err)
+	}
+	c.wantEvent("TEST_EVENT")
 }

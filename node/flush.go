@@ -11,16 +11,44 @@ package node
 // when it has drained. Here a session that cannot be written keeps nothing but its place in the
 // journal, and is looked at again on the tick.
 
-// flush writes to sessions that have something new, at most to so many, the longest waiting first.
-func (l *loop) flush(sessions int) {
+// flushSoon writes to so many of the sessions that were given what few others get.
+func (l *loop) flushSoon(sessions int) {
 	for range sessions {
-		slot, ok := l.out.NextDirty()
+		slot, ok := l.out.NextSoon()
 		if !ok {
 			return
 		}
-		if s := l.sessions[slot]; s != nil {
-			l.flushSession(s)
+		l.flushSlot(slot)
+	}
+}
+
+// flushLate writes to a share of those who were given what many others get. While turns are left
+// the writes are put off, up to a bound on the receivers looked at: a session that is written once
+// with all the events of a burst costs little more than one that is written with the first of them.
+// Then all who stand in line at that moment are written, share by share, and events that come
+// meanwhile are handed out to those whose turn has not come.
+func (l *loop) flushLate(looked int) {
+	if l.owed == 0 {
+		l.putOff += looked
+		if l.board.Busy() && l.putOff < l.core.limits.putOffMax {
+			return
 		}
+		l.owed, l.putOff = l.out.Late(), 0
+	}
+	for range min(l.owed, l.core.limits.flushPassMax) {
+		l.owed--
+		slot, ok := l.out.NextLate()
+		if !ok {
+			l.owed = 0
+			return
+		}
+		l.flushSlot(slot)
+	}
+}
+
+func (l *loop) flushSlot(slot uint32) {
+	if s := l.sessions[slot]; s != nil {
+		l.flushSession(s)
 	}
 }
 

@@ -38,7 +38,8 @@ type loop struct {
 	making     int   // of streams: at how many workers are
 	streamTurn int   // of streams: behind the one that was made for last
 	sentAway   int   // sockets that a drain has told to reconnect
-	putOff     int   // receivers looked at since the last writes
+	putOff     int   // receivers looked at since the last writes to many
+	owed       int   // sessions with events for many that are to be written next
 	said       share // of inbox
 	called     share // of calls
 	wheel      wheel
@@ -79,7 +80,7 @@ func newLoop(c *core, index int, ring, again func()) *loop {
 		time: 1,
 	}
 	l.said.inbox, l.called.inbox = l.inbox, l.calls
-	l.board = fanout.NewBoard(l.out)
+	l.board = fanout.NewBoard(l.out, c.limits.smallMax)
 	l.ticked = c.clock()
 	l.wheel = newWheel(l.time, c.limits.tickMilli)
 	l.private = l.sendPrivate
@@ -88,25 +89,20 @@ func newLoop(c *core, index int, ring, again func()) *loop {
 }
 
 // pass takes what the inbox holds, lets guilds have their turns, and writes to sessions that have
-// something new. Each of the three has a budget, and what is left goes on after the sockets have
-// been served: the sockets wait for no more than one turn of a huge guild and one share of writes.
-//
-// While turns are left the writes are put off, up to a bound: a session that is written once with
-// all the events of a burst costs little more than one that is written with the first of them.
+// something new. Each of these has a budget, and what is left goes on after the sockets have been
+// served: the sockets, and a small guild's event, wait for no more than one turn of a huge guild
+// and one share of writes.
 func (l *loop) pass() {
 	empty := l.answered()
 	empty = l.takeInbox() && empty
+	l.flushSoon(l.core.limits.flushPassMax)
 	start := time.Now()
 	looked := l.board.Work(l.core.limits.relayPassMax, l.private, l.stepped)
 	if looked > 0 {
 		l.stats.handled(kindRelay+messageKind(fanout.MsgPublish), start)
 	}
 	l.goOnStreams()
-	l.putOff += looked
-	if !l.board.Busy() || l.putOff >= l.core.limits.putOffMax {
-		l.flush(l.core.limits.flushPassMax)
-		l.putOff = 0
-	}
+	l.flushLate(looked)
 	l.stats.publish(l)
 	// NB: the inbox rings again only after it was found empty.
 	if !empty || l.board.Busy() || l.out.HasDirty() {
@@ -261,7 +257,8 @@ func (l *loop) tick() {
 	l.out.Sweep()
 	l.retryBlocked()
 	l.goOnStreams()
-	l.flush(l.core.limits.flushPassMax)
+	l.flushSoon(l.core.limits.flushPassMax)
+	l.flushLate(0)
 	l.stats.publish(l)
 	if l.out.HasDirty() {
 		l.again()
@@ -292,7 +289,7 @@ func (l *loop) fire(t timer) (deadline int64) {
 // made goes out at once, unless others wait before it.
 func (l *loop) afterTraffic() {
 	const few = 16
-	l.flush(few)
+	l.flushSoon(few)
 	if l.out.HasDirty() {
 		l.again()
 	}

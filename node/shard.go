@@ -214,17 +214,25 @@ func (s *shard) forget(g *fanout.Guild) {
 	s.guilds[g.ID()] = &place{room: &room{}}
 }
 
+// tell gives a loop one step. It waits while the loop's inbox is full.
+func (s *shard) tell(loop int, m *relayStep) {
+	if m.Kind == fanout.MsgPublish {
+		m.Event.Sent()
+	}
+	s.core.loops[loop].inbox.pushWait(m)
+}
+
 // emit tells the loops what follows from a change, in its order. One message goes to each loop
 // that has receivers, however many those are.
 func (s *shard) emit(g *fanout.Guild, c *fanout.Change) {
 	for i := range c.Msgs {
 		m := &relayStep{c.Msgs[i]}
 		if m.Loop >= 0 {
-			s.core.loops[m.Loop].inbox.pushWait(m)
+			s.tell(m.Loop, m)
 			continue
 		}
 		for _, loop := range g.LoopsOf(m.Loop) {
-			s.core.loops[loop].inbox.pushWait(m)
+			s.tell(loop, m)
 		}
 	}
 	for i := range c.Pushes {
@@ -259,4 +267,11 @@ func (s *shard) settle(g *fanout.Guild, c *fanout.Change, done func(error)) {
 		}
 		done(err)
 	})
+}
+
+// behind says whether the guild has so much on its way to its sessions that whoever publishes more
+// has to come again. One more event, or batch of them, always fits on top.
+func (s *shard) behind(g *fanout.Guild) bool {
+	receivers, events := g.Behind()
+	return receivers >= s.core.limits.guildBehindMax || events >= s.core.limits.guildEventsMax
 }

@@ -27,8 +27,8 @@ type Outbox struct {
 	slots   []pending
 	free    []uint32
 	chunks  chunks
-	dirty   []uint32 // from dirtyAt on: marked slots, each once
-	dirtyAt int
+	soon    line // slots whose frames are for a few
+	late    line // the others, and again those that soon has taken over
 	opened  int
 	swept   [2]uint64
 	pushed  uint64
@@ -56,7 +56,7 @@ func (o *Outbox) Open() (slot, gen uint32) {
 		o.slots = append(o.slots, pending{})
 	}
 	s := &o.slots[slot]
-	*s = pending{gen: s.gen + 1, flags: pendingOpened | s.flags&pendingDirty}
+	*s = pending{gen: s.gen + 1, flags: pendingOpened | s.flags&pendingInLine}
 	o.opened++
 	return slot, s.gen
 }
@@ -68,7 +68,7 @@ func (o *Outbox) Close(slot uint32) {
 		panic("store: a slot closed twice")
 	}
 	s.clear(&o.chunks)
-	s.flags &= pendingDirty
+	s.flags &= pendingInLine
 	s.gen++
 	o.free = append(o.free, slot)
 	o.opened--
@@ -91,19 +91,33 @@ func (o *Outbox) Share(frame []byte, hole int, kind uint8) Position {
 // FrameBytesMax is the longest frame that Share and Send take.
 func (o *Outbox) FrameBytesMax() int { return o.private.FrameBytesMax() }
 
-// Push gives the frame at p to a session as its next number.
+// Push gives the frame at p to a session as its next number, to be written when those who have
+// waited longer have been.
 func (o *Outbox) Push(slot uint32, p Position) {
+	if o.push(slot, p) {
+		o.MarkDirty(slot)
+	}
+}
+
+// PushSoon is Push for a frame that only a few sessions get: they do not wait behind the many.
+func (o *Outbox) PushSoon(slot uint32, p Position) {
+	if o.push(slot, p) {
+		o.markSoon(slot)
+	}
+}
+
+func (o *Outbox) push(slot uint32, p Position) bool {
 	s := &o.slots[slot]
 	if s.flags&pendingLost != 0 {
-		return
+		return false
 	}
 	if s.seq-s.acked >= o.pendingMax && !s.trim(&o.chunks) {
 		o.Lose(slot)
-		return
+		return false
 	}
 	s.push(&o.chunks, p)
 	o.pushed++
-	o.MarkDirty(slot)
+	return true
 }
 
 // Lose marks a session lost: something it should have been given could not be.
@@ -120,43 +134,9 @@ func (o *Outbox) Send(slot uint32, frame []byte, hole int, kind uint8) bool {
 	if len(frame) > o.private.FrameBytesMax() {
 		return false
 	}
-	o.Push(slot, o.private.Append(frame, hole, kind)|positionPrivate)
+	o.PushSoon(slot, o.private.Append(frame, hole, kind)|positionPrivate)
 	return true
 }
-
-// NextDirty takes the slot that was marked first and not taken since. It may have been closed, or
-// closed and opened again, since.
-func (o *Outbox) NextDirty() (slot uint32, ok bool) {
-	if o.dirtyAt == len(o.dirty) {
-		return 0, false
-	}
-	slot = o.dirty[o.dirtyAt]
-	o.slots[slot].flags &^= pendingDirty
-	o.dirtyAt++
-	switch {
-	case o.dirtyAt == len(o.dirty):
-		o.dirty, o.dirtyAt = o.dirty[:0], 0
-	case o.dirtyAt > len(o.dirty)/2 && o.dirtyAt >= dirtyTakenMin:
-		o.dirty = o.dirty[:copy(o.dirty, o.dirty[o.dirtyAt:])]
-		o.dirtyAt = 0
-	}
-	return slot, true
-}
-
-// dirtyTakenMin is how many taken slots may stand in the list before the rest moves up.
-const dirtyTakenMin = 1024
-
-// MarkDirty puts a slot in line for NextDirty, unless it is there already. What gives a session a
-// frame does so by itself.
-func (o *Outbox) MarkDirty(slot uint32) {
-	if s := &o.slots[slot]; s.flags&pendingDirty == 0 {
-		s.flags |= pendingDirty
-		o.dirty = append(o.dirty, slot)
-	}
-}
-
-// HasDirty says whether NextDirty would give a slot.
-func (o *Outbox) HasDirty() bool { return o.dirtyAt < len(o.dirty) }
 
 // Collect appends to dst what the session has not been sent, numbers filled in, until dst holds
 // limitBytes or more, or limitBytes is reached within a frame: only whole writes count, see

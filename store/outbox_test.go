@@ -228,7 +228,7 @@ func TestDeliveryDoesNotAllocate(t *testing.T) {
 		for _, slot := range slots {
 			o.Push(slot, p)
 		}
-		for slot, ok := o.NextDirty(); ok; slot, ok = o.NextDirty() {
+		for slot, ok := o.NextLate(); ok; slot, ok = o.NextLate() {
 			b, _ := o.Collect(slot, buf[:0], cap(buf))
 			o.Advance(slot, len(b))
 			seq, _, _ := o.Seqs(slot)
@@ -263,7 +263,7 @@ func BenchmarkOutboxDelivery(b *testing.B) {
 			o.Ack(slot, seq)
 		}
 		for o.HasDirty() {
-			o.NextDirty()
+			o.NextLate()
 		}
 	}
 	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/receivers, "ns/delivery")

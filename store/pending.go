@@ -23,9 +23,12 @@ type pending struct {
 }
 
 const (
-	pendingDirty  = 1 << iota // in the dirty list
+	pendingDirty  = 1 << iota // in a line of those who have something unsent
+	pendingSoon               // in the soon line
 	pendingLost               // a frame not yet sent, or not yet acknowledged, is gone for good
 	pendingOpened             // the slot is in use
+
+	pendingInLine = pendingDirty | pendingSoon
 )
 
 // chunk is a piece of a session's list of positions: one cache line.
