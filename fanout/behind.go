@@ -5,12 +5,12 @@ import "sync/atomic"
 // How far a guild is behind.
 //
 // A backend can publish events by the thousand a second, and a loop can hand out some forty of them
-// to 15,000 sessions. Without a bound the rest lies in the loops' inboxes, where every other guild's
-// events then stand behind it, and when these are full the shards wait too: one guild's flood was
-// everybody's outage within ten seconds. So a guild counts what it has sent to loops and they have
-// not handed out, and whoever publishes more is told to come again while others are served. Counted
-// are looks at receivers, as that is the work: sixty events are nothing for a guild of a hundred, and
-// a minute for one of a million.
+// to 15,000 sessions. Without a bound the rest lies in the loops' inboxes, where every other
+// guild's events then stand behind it, and when these are full the shards wait too: one guild's
+// flood was everybody's outage within ten seconds. So a guild counts what it has sent to loops and
+// they have not handed out, and whoever publishes more is told to come again while others are
+// served. Counted are looks at receivers, as that is the work: sixty events are nothing for a guild
+// of a hundred, and a minute for one of a million.
 
 // behind counts the events of one guild on their way, one for each loop that gets it.
 type behind struct {

@@ -41,8 +41,9 @@ func NewBoard(out *store.Outbox, smallMax int) *Board {
 type Private func(to Handle, d []*wire.Dispatch)
 
 // Handle does one step, or lines it up: an event for its turn, unless it has few receivers, and
-// anything else behind the events of its guild that have not had theirs. done is called for Admit, Refuse, Invite and Expel once
-// they are done, after their dispatches, and for Gone with each session it takes out.
+// anything else behind the events of its guild that have not had theirs. done is called for Admit,
+// Refuse, Invite and Expel once they are done, after their dispatches, and for Gone with each
+// session it takes out.
 func (b *Board) Handle(m *Msg, private Private, done func(*Msg)) {
 	n, ok := b.numbers[m.Guild]
 	switch {

@@ -13,7 +13,7 @@ import (
 var (
 	errGuildBusy   = errors.New("too many requests wait for this guild")
 	errInternal    = errors.New("the request failed inside the node")
-	errGuildBehind = errors.New("the guild's sessions have not been given what was published before")
+	errGuildBehind = errors.New("the guild's sessions have yet to be given what was published")
 )
 
 // What sessions ask of guilds. None of these has an answer but messages to the session's loop, so

@@ -184,20 +184,20 @@ const (
 	// 100 ns each that is 1.5 ms. The original splits its relays at the same 15,000 sessions.
 	RelayPassMax = 15_000
 
-	// SmallReceiversMax receivers of one guild on one loop get an event at once, without a turn, and
-	// are written before those of larger guilds: 13 µs, and 2 ms of writes.
+	// SmallReceiversMax receivers of one guild on one loop get an event at once, without a turn,
+	// and are written before those of larger guilds: 13 µs, and 2 ms of writes.
 	SmallReceiversMax = 256
 
 	// PutOffMax receivers may be looked at before a loop writes, while more events wait: eight
 	// turns of a huge guild are some 8 ms, and let a burst leave in a sixth of the writes.
 	PutOffMax = 8 * RelayPassMax
 
-	// GuildBehindMax receivers of one guild may wait for its events, then whoever publishes there is
-	// told to come again: at 600,000 deliveries a second this is the work of seven seconds.
+	// GuildBehindMax receivers of one guild may wait for its events, then whoever publishes there
+	// is told to come again: at 600,000 deliveries a second this is the work of seven seconds.
 	GuildBehindMax = 4 << 20
 
-	// GuildEventsMax events of one guild may be on their way, each counted for each loop: a share of
-	// LoopInboxMax that leaves room for thirty guilds which are flooded all at once.
+	// GuildEventsMax events of one guild may be on their way, each counted for each loop: a share
+	// of LoopInboxMax that leaves room for thirty guilds which are flooded all at once.
 	GuildEventsMax = 2048
 
 	// FlushPassMax writes of each kind, to those who wait with few and with many others, are made
