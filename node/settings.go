@@ -11,7 +11,7 @@ import (
 // settingsOf puts the limits of package tuning and those of the flags in the loops' units.
 func settingsOf(cfg Config) settings {
 	name := nodeName()
-	return settings{
+	s := settings{
 		wire: wire.Limits{
 			HeaderBytes: tuning.HandshakeBytesMax, Headers: tuning.HandshakeHeadersMax,
 			MessageBytes: tuning.InboundMessageBytesMax, Fragments: tuning.InboundFragmentsMax,
@@ -55,30 +55,36 @@ func settingsOf(cfg Config) settings {
 		journalBytes:      int(cfg.Journal),
 		contextBytes:      int64(cfg.CompressContext),
 		sealBytesMin:      tuning.PayloadCompressBytesMin,
-		pendingMax:        tuning.PendingMax,
-		loopInboxMax:      tuning.LoopInboxMax,
-		loopPassMax:       tuning.LoopPassMax,
-		shardInboxMax:     tuning.ShardInboxMax,
-		guildWaitMax:      tuning.GuildWaitMax,
-		membersPassMax:    fanout.MembersPassMax,
-		relayPassMax:      tuning.RelayPassMax,
-		putOffMax:         tuning.PutOffMax,
-		smallMax:          tuning.SmallReceiversMax,
-		guildBehindMax:    tuning.GuildBehindMax,
-		guildEventsMax:    tuning.GuildEventsMax,
-		flushPassMax:      tuning.FlushPassMax,
-		flushBytesMax:     tuning.FlushBytesMax,
-		controlBytesMax:   tuning.ControlBytesMax,
-		chunksAheadMax:    tuning.ChunksAheadMax,
-		renamesMax:        tuning.RenamesMax,
-		renameRoundMax:    tuning.RenameRoundMax,
-		errandsMax:        tuning.ErrandsMax,
-		errandBatchMax:    tuning.ErrandBatchMax,
 		node:              name,
 		publicURL:         cfg.PublicURL,
 		trace:             name,
 		traceJSON:         string(wire.AppendString(nil, name)),
 	}
+	s.queues()
+	return s
+}
+
+// queues sets what bounds queues, and what of them is worked through in one go.
+func (s *settings) queues() {
+	s.pendingMax = tuning.PendingMax
+	s.loopInboxMax = tuning.LoopInboxMax
+	s.loopPassMax = tuning.LoopPassMax
+	s.shardInboxMax = tuning.ShardInboxMax
+	s.guildWaitMax = tuning.GuildWaitMax
+	s.membersPassMax = fanout.MembersPassMax
+	s.relayPassMax = tuning.RelayPassMax
+	s.putOffMax = tuning.PutOffMax
+	s.smallMax = tuning.SmallReceiversMax
+	s.guildBehindMax = tuning.GuildBehindMax
+	s.guildEventsMax = tuning.GuildEventsMax
+	s.flushPassMax = tuning.FlushPassMax
+	s.flushBytesMax = tuning.FlushBytesMax
+	s.controlBytesMax = tuning.ControlBytesMax
+	s.chunksAheadMax = tuning.ChunksAheadMax
+	s.renamesMax = tuning.RenamesMax
+	s.renameRoundMax = tuning.RenameRoundMax
+	s.errandsMax = tuning.ErrandsMax
+	s.errandBatchMax = tuning.ErrandBatchMax
 }
 
 func milli(d time.Duration) int64 { return d.Milliseconds() }
