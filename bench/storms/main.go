@@ -4,9 +4,9 @@
 //	go run ./bench/storms
 //
 // 9,000 sessions are cut at once, miss events, and resume; every client checks its sequence
-// numbers. Then 18,000 clients identify into one guild of 100 channels as fast as they can. It
-// needs 20,000 descriptors, writes bench/results/storms.json, and ends by itself after a
-// minute.
+// numbers. Then 18,000 clients identify into one guild of 100 channels as fast as they can; and then
+// into 10,000 guilds on a disk, of which the node has read none. It needs 20,000 descriptors, writes
+// bench/results/storms.json, and ends by itself after two minutes.
 package main
 
 import (
@@ -34,15 +34,19 @@ const (
 
 type bench struct {
 	*trial.Trial
-	cut, fresh int
+	cut, fresh, guilds int
 }
 
 func main() {
 	cut := flag.Int("cut", 9000, "sessions that are cut and resume")
 	fresh := flag.Int("fresh", 18_000, "clients that identify")
+	guilds := flag.Int("guilds", 10_000, "guilds on the disk of the cold node")
 	trial.Main("storms", "How fast does everybody come back?", trial.Options{},
 		func(ctx context.Context, t *trial.Trial) error {
-			b := &bench{t, *cut, *fresh}
+			b := &bench{t, *cut, *fresh, *guilds}
+			if err := b.fillStore(ctx); err != nil {
+				return fmt.Errorf("fill the store: %w", err)
+			}
 			err := b.EachRun(ctx, func(int) error {
 				if err := b.resumes(ctx); err != nil {
 					return fmt.Errorf("resumes: %w", err)
@@ -51,6 +55,9 @@ func main() {
 					if err := b.identifies(ctx, c); err != nil {
 						return fmt.Errorf("identifies, %v: %w", c, err)
 					}
+				}
+				if err := b.stampede(ctx); err != nil {
+					return fmt.Errorf("stampede: %w", err)
 				}
 				return nil
 			})
@@ -198,12 +205,13 @@ func (b *bench) conclude() {
 	r.Table("", []string{"storm", "sessions", "until the last, s", "sessions/s", "one: p50, ms",
 		"p99, ms", "CPU, µs per session"}, [][]string{
 		row("cut and resumed", b.cut, "resume"), row("identified", b.fresh, "identify"),
-		row("identified, zlib-stream", b.fresh, shared)})
+		row("identified, zlib-stream", b.fresh, shared),
+		row("identified, cold node", b.fresh, coldName)})
 	r.Plot("", "seconds until the last is back or has arrived", plot.Bars{
 		Title: "Until the last one", Unit: "s", Series: []string{"each run"},
-		Groups: []string{"resumed", "identified", "zlib-stream"},
+		Groups: []string{"resumed", "identified", "zlib-stream", "cold node"},
 		Values: [][]float64{{s.Median("resume s"), s.Median("identify s"),
-			s.Median(shared + " s")}}}.SVG())
+			s.Median(shared + " s"), s.Median(coldName + " s")}}}.SVG())
 	lost := report.Median(s["resume gaps"]) + report.Median(s["resume refused"]) +
 		report.Median(s["resume duplicates"])
 	r.Say("All %s came back %s s after the cut, with the %d events that they had missed; %.0f "+
@@ -217,4 +225,5 @@ func (b *bench) conclude() {
 		report.Number(s.Median(shared+" B/session")))
 	r.Reach(report.Figure{What: "lost or refused in a storm of 9,000 resumes", Measured: lost,
 		Unit: "", Limit: 0})
+	b.sayCold()
 }

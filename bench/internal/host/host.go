@@ -115,12 +115,17 @@ func CPU(pid int) (time.Duration, error) {
 }
 
 // Resident is a process's resident memory in bytes.
-func Resident(pid int) (int64, error) {
+func Resident(pid int) (int64, error) { return statusOf(pid, "VmRSS") }
+
+// ResidentMost is the most that it has been.
+func ResidentMost(pid int) (int64, error) { return statusOf(pid, "VmHWM") }
+
+func statusOf(pid int, name string) (int64, error) {
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 	if err != nil {
 		return 0, err
 	}
-	return kilobytes(field(text, "VmRSS"))
+	return kilobytes(field(text, name))
 }
 
 // RaiseDescriptors raises the limit of this process to what it may have, and returns it.

@@ -125,6 +125,9 @@ func (p *Process) CPU() (time.Duration, error) { return host.CPU(p.PID) }
 // Resident is its resident memory.
 func (p *Process) Resident() (int64, error) { return host.Resident(p.PID) }
 
+// ResidentMost is the most that it has been.
+func (p *Process) ResidentMost() (int64, error) { return host.ResidentMost(p.PID) }
+
 // wait waits for a value that a line of output brings.
 func wait[T any](ctx context.Context, p *Process, values <-chan T, what string) (v T, err error) {
 	ctx, cancel := context.WithTimeout(ctx, startTimeout)
