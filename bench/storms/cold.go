@@ -127,17 +127,17 @@ func (b *bench) stampede(ctx context.Context) error {
 	b.Samples.Add(coldName+" reads/guild", reads)
 	b.Samples.Add(coldName+" most MB", float64(most)/1e6)
 	b.Samples.Add(coldName+" idle MB", float64(before)/1e6)
-	b.Note("%d identified on a cold node in %.2f s, each of %d guilds read %.3f times, %d MB at most",
-		b.fresh, took.Seconds(), b.guilds, reads, most/1e6)
+	b.Note("%d identified on a cold node in %.2f s, each guild read %.3f times, %d MB at most",
+		b.fresh, took.Seconds(), reads, most/1e6)
 	return node.Check(ctx)
 }
 
 // sayCold says what was found.
 func (b *bench) sayCold() {
 	r, s := b.Result, b.Samples
-	r.Say("On a node that has just started on a store of %s guilds, of which each client is in %d, "+
-		"all %s are served after %s s. Each guild is read %s times. The node takes %s MB of memory "+
-		"at most, journals among them; before anybody came it took %s MB.",
+	r.Say("On a node that has just started on a store of %s guilds, of which each client is in "+
+		"%d, all %s are served after %s s. Each guild is read %s times. The node takes %s MB of "+
+		"memory at most, journals among them; before anybody came it took %s MB.",
 		report.Number(float64(b.guilds)), coldGuildsPerUser, report.Number(float64(b.fresh)),
 		report.Number(s.Median(coldName+" s")), report.Number(s.Median(coldName+" reads/guild")),
 		report.Number(s.Median(coldName+" most MB")), report.Number(s.Median(coldName+" idle MB")))

@@ -4,9 +4,9 @@
 //	go run ./bench/storms
 //
 // 9,000 sessions are cut at once, miss events, and resume; every client checks its sequence
-// numbers. Then 18,000 clients identify into one guild of 100 channels as fast as they can; and then
-// into 10,000 guilds on a disk, of which the node has read none. It needs 20,000 descriptors, writes
-// bench/results/storms.json, and ends by itself after two minutes.
+// numbers. Then 18,000 clients identify into one guild of 100 channels as fast as they can; and
+// then into 10,000 guilds on a disk, of which the node has read none. It needs 20,000 descriptors,
+// writes bench/results/storms.json, and ends by itself after three minutes.
 package main
 
 import (
