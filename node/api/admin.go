@@ -39,7 +39,7 @@ func (d *adminDoor) routes(mux *http.ServeMux) {
 	d.route(mux, "/v1/guilds", methods{"GET": d.listGuilds})
 	d.route(mux, "/v1/guilds/{id}",
 		methods{"GET": d.getGuild, "PUT": d.putGuild, "DELETE": d.deleteGuild})
-	d.route(mux, "/v1/guilds/{id}/members", methods{"POST": d.postMembers})
+	d.route(mux, "/v1/guilds/{id}/members", methods{"GET": d.getMembers, "POST": d.postMembers})
 	d.route(mux, "/v1/guilds/{id}/members/{user}", methods{"DELETE": d.deleteMember})
 	d.route(mux, "/v1/guilds/{id}/events", methods{"POST": d.postGuildEvents})
 

@@ -138,7 +138,7 @@ func TestWrongMethodNamesTheRightOnes(t *testing.T) {
 		"/v1/users/1/events":     "POST",
 		"/v1/guilds":             "GET, HEAD",
 		"/v1/guilds/2":           "DELETE, GET, HEAD, PUT",
-		"/v1/guilds/2/members":   "POST",
+		"/v1/guilds/2/members":   "GET, HEAD, POST",
 		"/v1/guilds/2/members/1": "DELETE",
 		"/v1/guilds/2/events":    "POST",
 		"/v1/sessions":           "GET, HEAD",

@@ -27,6 +27,7 @@
 //	DELETE /v1/guilds/{id}        GUILD_DELETE to its sessions, and it is gone
 //	POST   /v1/guilds/{id}/members  lines of members: user or user_id, roles, nick, joined_at and
 //	                              so on; no events but with ?announce=1
+//	GET    /v1/guilds/{id}/members  all of them as of one moment, in the lines that POST takes
 //	DELETE /v1/guilds/{id}/members/{user}  GUILD_MEMBER_REMOVE, and GUILD_DELETE to that user
 //	POST   /v1/guilds/{id}/events  one event {"t","d"}, or lines of them: 202 {"event_index":N}
 //	                              when it has its place. Events that change the guild are applied

@@ -191,6 +191,24 @@ func (n *fakeNode) PutMembers(ctx context.Context, id wire.Snowflake, lines [][]
 	return errs, nil
 }
 
+func (n *fakeNode) ExportMembers(ctx context.Context, id wire.Snowflake,
+	f func(lines []byte) error) error {
+	g, err := n.guild(ctx, id)
+	if err != nil {
+		return err
+	}
+	defer n.mu.Unlock()
+	for _, m := range g.members {
+		if m == "666" {
+			return errors.New("the export fails")
+		}
+		if err := f(fmt.Appendf(nil, "{\"user_id\":\"%s\"}\n", m)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 func (n *fakeNode) RemoveMember(ctx context.Context, id, user wire.Snowflake) error {
 	g, err := n.guild(ctx, id)
 	if err != nil {

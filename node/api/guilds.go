@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"strconv"
+	"time"
 
 	"throng/wire"
 )
@@ -135,6 +136,36 @@ func (d *adminDoor) postMembers(w http.ResponseWriter, r *http.Request) error {
 	err = b.run(w, r)
 	sortRejected(b.tally.Rejected)
 	return d.finishStream(w, r, err, http.StatusOK, b.tally)
+}
+
+// getMembers serves GET /v1/guilds/{id}/members. An export that cannot go on once it has begun is
+// cut off, so that nobody takes what came for all.
+func (d *adminDoor) getMembers(w http.ResponseWriter, r *http.Request) error {
+	id, err := pathID(r, "id")
+	if err != nil {
+		return err
+	}
+	begun := false
+	begin := func() {
+		w.Header().Set("Content-Type", "application/x-ndjson")
+		begun = true
+	}
+	control := http.NewResponseController(w)
+	err = d.node.ExportMembers(r.Context(), id, func(lines []byte) error {
+		if !begun {
+			begin()
+		}
+		_ = control.SetWriteDeadline(time.Now().Add(d.limits.Body))
+		_, err := w.Write(lines)
+		return err
+	})
+	if err != nil && begun {
+		panic(http.ErrAbortHandler)
+	}
+	if err == nil && !begun {
+		begin()
+	}
+	return err
 }
 
 // deleteMember serves DELETE /v1/guilds/{id}/members/{user}.

@@ -39,6 +39,9 @@ type Provisioning interface {
 	PutMembers(ctx context.Context, guild wire.Snowflake, lines [][]byte, announce bool) (
 		[]error, error)
 	RemoveMember(ctx context.Context, guild, user wire.Snowflake) error
+	// ExportMembers calls f with all members as they are at one moment, some lines at a time, and
+	// stops at f's first error, which it returns. Each line is an object that PutMembers takes.
+	ExportMembers(ctx context.Context, guild wire.Snowflake, f func(lines []byte) error) error
 }
 
 // Publishing is what a backend sends through the node.
