@@ -194,3 +194,45 @@ func (m Metrics) Handled(kind string) (mean, count float64) {
 	count = m["throng_handle_seconds_count"+label]
 	return m["throng_handle_seconds_sum"+label] / count, count
 }
+
+// PutDocument makes a guild of a document, or replaces it.
+func (t *Throng) PutDocument(ctx context.Context, guild int, doc []byte) error {
+	_, err := t.ask(ctx, http.MethodPut, fmt.Sprintf("/v1/guilds/%d", GuildID(guild)),
+		"application/json", bytes.NewReader(doc))
+	return err
+}
+
+// PutMemberLines puts members into a guild as write writes them, one object a line.
+func (t *Throng) PutMemberLines(ctx context.Context, guild int, write func(w *bufio.Writer)) error {
+	return t.lines(ctx, fmt.Sprintf("/v1/guilds/%d/members", GuildID(guild)), write)
+}
+
+// ExportMembers reads all members of a guild and says how many lines those were.
+func (t *Throng) ExportMembers(ctx context.Context, guild int) (lines int, err error) {
+	path := fmt.Sprintf("/v1/guilds/%d/members", GuildID(guild))
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+t.Admin+path, nil)
+	if err != nil {
+		return 0, err
+	}
+	answer, err := t.client.Do(request)
+	if err != nil {
+		return 0, err
+	}
+	defer func() { _ = answer.Body.Close() }()
+	if answer.StatusCode != http.StatusOK {
+		return 0, fmt.Errorf("GET %s: %s", path, answer.Status)
+	}
+	body := bufio.NewReaderSize(answer.Body, 64<<10)
+	for {
+		_, err := body.ReadSlice('\n')
+		switch err {
+		case nil:
+			lines++
+		case bufio.ErrBufferFull:
+		case io.EOF:
+			return lines, nil
+		default:
+			return lines, err
+		}
+	}
+}

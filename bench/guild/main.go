@@ -1,0 +1,106 @@
+// Command guild measures one guild of a million members: for how long its shard, and with it all
+// guilds on that shard, stands still for one thing.
+//
+//	go run ./bench/guild
+//
+// A guild is loaded by lines over HTTP. Then members join, leave and change their names at a rate,
+// and meanwhile, one after the other: sessions ask for the list of all members, the list is
+// exported, and roles that every member has are deleted. The stall is the node's own account of
+// its longest handling of one message of each kind (throng_handle_seconds_max). It writes
+// bench/results/guild.json and ends by itself after some five minutes.
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"time"
+
+	"throng/bench/internal/server"
+	"throng/bench/internal/trial"
+)
+
+const (
+	bigGuild = 0
+	roles    = 50
+	// rate is of changes of members in a second, and each phase lasts so long at least.
+	rate      = 500
+	phaseSpan = 5 * time.Second
+	// lists and exports are made so many at a time, and so many roles are deleted.
+	lists        = 4
+	exports      = 2
+	rolesDeleted = 4
+	// sweepTimeout is how long a deleted role may take to be gone from all records.
+	sweepTimeout = 5 * time.Minute
+)
+
+type bench struct {
+	*trial.Trial
+	members int
+	data    bool
+}
+
+func main() {
+	members := flag.Int("members", 1_000_000, "members of the guild")
+	data := flag.Bool("data", false, "keep the guild on the disk and not in memory")
+	trial.Main("guild", "For how long does a guild of a million members stand still?",
+		trial.Options{Timeout: 40 * time.Minute},
+		func(ctx context.Context, t *trial.Trial) error {
+			b := &bench{t, *members, *data}
+			err := b.EachRun(ctx, func(run int) error { return b.run(ctx, run) })
+			if err == nil {
+				b.conclude()
+			}
+			return err
+		})
+}
+
+// run is one run: a node, its guild, and the phases.
+func (b *bench) run(ctx context.Context, run int) error {
+	var flags []string
+	if b.data {
+		flags = []string{"-data", b.Program(fmt.Sprint("data", run))}
+	}
+	node, err := b.Throng(ctx, flags...)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = node.Stop() }()
+	noise := startNoise()
+	defer func() { b.Samples.Add("noise ms", noise.end().Seconds()*1e3) }()
+	if err := b.load(ctx, node); err != nil {
+		return fmt.Errorf("load: %w", err)
+	}
+	if err := b.stalls(ctx, node, "load"); err != nil {
+		return err
+	}
+	for _, phase := range []struct {
+		name string
+		run  func(ctx context.Context, node *server.Throng) error
+	}{
+		{"changes", func(ctx context.Context, _ *server.Throng) error {
+			return trial.Pause(ctx, phaseSpan)
+		}},
+		{"lists", b.lists},
+		{"exports", b.exports},
+		{"roles", b.deleteRoles},
+	} {
+		changes := startChanges(ctx, node, b.members)
+		began := time.Now()
+		err := phase.run(ctx, node)
+		took := time.Since(began)
+		made, failed := changes.stop()
+		if err == nil {
+			err = failed
+		}
+		if err != nil {
+			return fmt.Errorf("%s: %w", phase.name, err)
+		}
+		b.Samples.Add(phase.name+" s", took.Seconds())
+		b.Samples.Add(phase.name+" changes/s", float64(made)/took.Seconds())
+		if err := b.stalls(ctx, node, phase.name); err != nil {
+			return err
+		}
+	}
+	return node.Check(ctx)
+}
