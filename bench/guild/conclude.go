@@ -64,8 +64,8 @@ func (b *bench) conclude() {
 	r.Say("%s members; %d lists of all of them, %d exports and %d deleted roles that a part each "+
 		"of them had, while %s changed in a second.", report.Number(float64(b.members)), lists,
 		exports, rolesDeleted, fmt.Sprint(rate))
-	r.Say("These are times by the clock. A thread beside the node that did nothing but look at the "+
-		"clock was held up for %s ms at most.", number("noise ms"))
+	r.Say("These are times by the clock. A thread beside the node that did nothing but look at "+
+		"the clock was held up for %s ms at most.", number("noise ms"))
 	last := phases[len(phases)-1]
 	r.Reach(report.Figure{What: "longest stall of a guild of a million members",
 		Measured: s.Median(last + " longest ms"), Unit: "ms", Limit: 5})
