@@ -171,8 +171,9 @@ func (g *Guild) NextTick() int64 {
 
 // Tick does what has become due: the passive sessions are told the news.
 func (g *Guild) Tick(now int64) Change {
+	due := g.NextTick()
 	t := g.turn(now)
-	if due := g.NextTick(); due != 0 && due <= now {
+	if due != 0 && due <= now {
 		u := g.update()
 		t.send(Msg{Kind: MsgPublish, Loop: PassiveLoops, Event: &Event{Passive: true, Update: u}})
 		g.news = news{
@@ -230,6 +231,7 @@ func (g *Guild) voiceUpdates(everything bool) (voices []voiceUpdate) {
 		if state := g.voices[user]; state != nil {
 			v.raw, v.overwrites = state.raw, g.channelByID[state.channel].overwrites
 			v.member, _ = g.members.Get(uint64(user))
+			v.account = g.users.Get(uint64(user))
 		}
 		voices = append(voices, v)
 	}
@@ -258,6 +260,7 @@ type voiceUpdate struct {
 	raw           []byte // nil when it is not in voice any more.
 	overwrites    []wire.Overwrite
 	member        store.Member
+	account       *store.User // nil when it is not known.
 	version       uint32
 	memberVersion uint32
 	left          []leftChannel

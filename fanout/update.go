@@ -182,7 +182,7 @@ func (u *Update) unreads(t *told) (all []*wire.Dispatch) {
 		dst := append([]byte(nil), raw[:len(raw)-1]...)
 		dst = u.guild.AppendJSON(wire.AppendKey(dst, "guild_id"))
 		if v.raw != nil {
-			dst = u.view.append(wire.AppendKey(dst, "member"), v.member, 0)
+			dst = u.appendMember(wire.AppendKey(dst, "member"), v)
 		}
 		all = append(all, wire.NewDispatch("VOICE_STATE_UPDATE", append(dst, '}'), nil))
 	}
@@ -224,7 +224,18 @@ func (u *Update) appendStates(dst []byte, states []*voiceUpdate) []byte {
 func (u *Update) appendMembers(dst []byte, members []*voiceUpdate) []byte {
 	dst = append(dst, '[')
 	for _, v := range members {
-		dst = u.view.append(wire.AppendComma(dst), v.member, 0)
+		dst = u.appendMember(wire.AppendComma(dst), v)
 	}
 	return append(dst, ']')
+}
+
+// appendMember appends the member as it was at the tick.
+func (u *Update) appendMember(dst []byte, v *voiceUpdate) []byte {
+	dst = append(dst, `{"user":`...)
+	if v.account != nil {
+		dst = append(dst, v.account.Doc...)
+	} else {
+		dst = appendUser(dst, u.view.users, v.user)
+	}
+	return append(u.view.appendFields(append(dst, ','), v.member), '}')
 }

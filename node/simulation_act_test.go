@@ -106,7 +106,10 @@ func (c *simClient) misbehave(p *simPipe) {
 func (c *simClient) ask(p *simPipe) {
 	r := c.w.rng
 	g := c.w.model.guilds[r.IntN(len(c.w.model.guilds))]
-	what := r.IntN(6)
+	what := r.IntN(7)
+	if !c.user.bot && r.IntN(3) > 0 {
+		what = 6
+	}
 	if len(g.members) > simMembersShown && r.IntN(2) == 0 {
 		what = 4
 	}
@@ -132,6 +135,8 @@ func (c *simClient) ask(p *simPipe) {
 			`{"guild_id":"%d",%s,"presences":%t,"nonce":"%s"}`, g.id, whom, r.IntN(2) == 0, nonce))
 	case 5:
 		c.send(p, wire.OpRequestSoundboardSounds, fmt.Sprintf(`{"guild_ids":["%d"]}`, g.id))
+	case 6:
+		c.subscribe(p, g)
 	}
 }
 
@@ -172,6 +177,8 @@ func (w *world) step() {
 		if w.shards[i].asleep < w.steps {
 			w.runShard(i)
 		}
+	case what < 35:
+		w.core.shards[r.IntN(len(w.shards))].ringTick()
 	case what < 39:
 		if i := r.IntN(len(w.loops)); w.loops[i].asleep < w.steps {
 			w.tick(w.core.loops[i])

@@ -19,6 +19,7 @@ type simClient struct {
 	hasIntents bool
 	etf        bool
 	version    int
+	can        int // capabilities
 	sharded    bool
 	shard      [2]int
 
@@ -46,6 +47,7 @@ func (w *world) newClient() {
 	}
 	c.etf = r.IntN(3) == 0
 	c.version = 9 + r.IntN(2)
+	c.can = []int{0, 1 << 11, 1 << 14, 1<<11 | 1<<14, 1734653}[r.IntN(5)]
 	all := []wire.Intents{
 		wire.IntentsBot, wire.IntentsBot, wire.IntentsBot &^ wire.IntentMessageContent,
 		wire.IntentGuilds | wire.IntentGuildMessages, 0,
@@ -111,6 +113,9 @@ func (c *simClient) begin(p *simPipe) {
 	d := fmt.Sprintf(`{"token":"%s","properties":{}`, c.user.token)
 	if c.hasIntents {
 		d += fmt.Sprintf(`,"intents":%d`, c.intents)
+	}
+	if c.can != 0 {
+		d += fmt.Sprintf(`,"capabilities":%d`, c.can)
 	}
 	if c.sharded {
 		d += fmt.Sprintf(`,"shard":[%d,%d]`, c.shard[0], c.shard[1])

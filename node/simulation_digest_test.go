@@ -44,7 +44,15 @@ type simBody struct {
 	Members     []simBody
 	Presences   []simBody
 	Voices      []simBody `json:"voice_states"`
-	Grants      []struct {
+
+	Last            string    `json:"last_message_id"`
+	Unreads         []simBody `json:"channel_unread_updates"`
+	UpdatedChannels []simBody `json:"updated_channels"`
+	UpdatedVoices   []simBody `json:"updated_voice_states"`
+	UpdatedMembers  []simBody `json:"updated_members"`
+	RemovedVoices   []string  `json:"removed_voice_states"`
+
+	Grants []struct {
 		ID          string
 		Type        int
 		Allow, Deny string
@@ -99,6 +107,10 @@ func (b *simBody) digest(name string) string {
 		return b.presence()
 	case "VOICE_STATE_UPDATE":
 		return fmt.Sprintf("%s in %s mute=%t deaf=%t", b.UserID, channel, b.SelfMute, b.Deaf)
+	case "PASSIVE_UPDATE_V1", "PASSIVE_UPDATE_V2", "CHANNEL_UNREAD_UPDATE":
+		return b.passive(name)
+	case "THREAD_LIST_SYNC":
+		return "threads"
 	case "VOICE_SERVER_UPDATE":
 		return "server"
 	case "SOUNDBOARD_SOUNDS":

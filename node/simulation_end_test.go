@@ -13,6 +13,7 @@ import (
 func (w *world) compare() {
 	w.check()
 	w.comparePushes()
+	w.comparePictures()
 	for _, c := range w.clients {
 		if w.err != nil {
 			return

@@ -61,9 +61,13 @@ func (w *world) messageEvent(g *simGuild) (api.EventInput, simOp) {
 	// Long messages fill buffers and journals.
 	content := fmt.Sprint("text ", w.mark(), strings.Repeat(" long", w.rng.IntN(200)*w.rng.IntN(2)))
 	d := body(content, `[{"id":"5"}]`, `,"poll":{"question":{"text":"?"}}`)
-	e := &simEvent{name, w.digestOf(name, d), w.digestOf(name, body("", "[]", ""))}
+	e := &simEvent{name: name, full: w.digestOf(name, d),
+		stripped: w.digestOf(name, body("", "[]", ""))}
 	return api.EventInput{Type: name, Data: d}, func(g *simGuild) {
 		if c := g.channel(place); c != nil {
+			if name == "MESSAGE_CREATE" {
+				g.noteMessage(c.id, id)
+			}
 			g.publish(e, c, 0, full...)
 			if name == "MESSAGE_CREATE" {
 				g.mention(id, author, c, full[1:])
@@ -199,6 +203,7 @@ func (w *world) roleEvent(g *simGuild) (api.EventInput, simOp) {
 	return api.EventInput{Type: "GUILD_ROLE_UPDATE", Data: []byte(`{"role":` + role.json() + `}`)},
 		func(g *simGuild) {
 			if old := g.role(role.id); old != nil {
+				g.noteRole(old.allow, role.allow)
 				*old = role
 				g.publish(&simEvent{name: "GUILD_ROLE_UPDATE", full: role.text()}, nil, 0)
 			}
@@ -209,6 +214,11 @@ func (g *simGuild) deleteRole(id wire.Snowflake) {
 	if g.role(id) == nil {
 		return
 	}
+	for _, c := range g.channels {
+		if slices.ContainsFunc(c.grant, func(o simGrant) bool { return !o.member && o.id == id }) {
+			g.noteChannel(c.id)
+		}
+	}
 	g.roles = slices.DeleteFunc(slices.Clone(g.roles), func(r simRole) bool { return r.id == id })
 	g.takeRole(id)
 	g.publish(&simEvent{name: "GUILD_ROLE_DELETE", full: id.String()}, nil, 0)
@@ -217,7 +227,10 @@ func (g *simGuild) deleteRole(id wire.Snowflake) {
 // takeRole takes a deleted role from all members there and then.
 func (g *simGuild) takeRole(id wire.Snowflake) {
 	g.gone = append(g.gone, id)
-	for _, m := range g.members {
+	for user, m := range g.members {
+		if slices.Contains(m.roles, id) {
+			g.swept(user)
+		}
 		m.roles = slices.DeleteFunc(slices.Clone(m.roles), func(role wire.Snowflake) bool {
 			return role == id
 		})
@@ -230,6 +243,7 @@ func (w *world) channelChange(g *simGuild) (api.EventInput, simOp) {
 		name, owner := fmt.Sprint("guild ", w.mark()), w.someMember(g)
 		d := fmt.Appendf(nil, `{"name":"%s","owner_id":"%d"}`, name, owner)
 		return api.EventInput{Type: "GUILD_UPDATE", Data: d}, func(g *simGuild) {
+			g.mayReset(g.owner, owner)
 			g.name, g.owner = name, owner
 			g.publish(&simEvent{name: "GUILD_UPDATE", full: g.updateText()}, nil, 0)
 		}
@@ -237,7 +251,9 @@ func (w *world) channelChange(g *simGuild) (api.EventInput, simOp) {
 	c := w.newChannel(g, g.roles)
 	if w.chance(2) && len(g.channels) < 9 {
 		return api.EventInput{Type: "CHANNEL_CREATE", Data: []byte(c.json())}, func(g *simGuild) {
+			before := g.named()
 			g.channels = append(g.channels, c)
+			g.noteNamed(before)
 			g.publish(&simEvent{name: "CHANNEL_CREATE", full: c.text()}, nil, 0)
 		}
 	}
@@ -250,7 +266,12 @@ func (w *world) channelChange(g *simGuild) (api.EventInput, simOp) {
 	}
 	return api.EventInput{Type: "CHANNEL_UPDATE", Data: []byte(c.json())}, func(g *simGuild) {
 		if old := g.channel(c.id); old != nil {
+			before := g.named()
+			if !slices.Equal(old.grant, c.grant) {
+				g.noteChannel(c.id)
+			}
 			*old = c
+			g.noteNamed(before)
 			g.publish(&simEvent{name: "CHANNEL_UPDATE", full: c.text()}, nil, 0)
 		}
 	}
@@ -265,9 +286,12 @@ func (g *simGuild) deleteChannel(id wire.Snowflake) {
 	for _, user := range g.inVoice(id) {
 		g.leaveVoice(user)
 	}
+	before := g.named()
 	g.channels = slices.DeleteFunc(slices.Clone(g.channels), func(c simChannel) bool {
 		return c.id == id
 	})
+	g.noteNamed(before)
+	delete(g.news.last, id)
 	g.publish(&simEvent{name: "CHANNEL_DELETE", full: text}, nil, 0)
 }
 
@@ -294,6 +318,7 @@ func (g *simGuild) replace(next simDoc) {
 	say := func(name, text string) { g.publish(&simEvent{name: name, full: text}, nil, 0) }
 	for _, c := range g.channels {
 		if then.channel(c.id) == nil {
+			delete(g.news.last, c.id)
 			say("CHANNEL_DELETE", c.text())
 		}
 	}
@@ -309,6 +334,7 @@ func (g *simGuild) replace(next simDoc) {
 			g.takeRole(r.id)
 		}
 	}
+	g.noteSight()
 	for _, r := range g.roles {
 		if was := old.role(r.id); was == nil {
 			say("GUILD_ROLE_CREATE", r.text())

@@ -23,6 +23,7 @@ type simGuild struct {
 	said      map[*simSession]string  // what each session says of itself
 	joined    []*simSession           // in the order in which they came
 	owes      map[wire.Snowflake]bool // members whose new name it has not told
+	news      simNews
 }
 
 // simDoc is the guild's document.
@@ -197,7 +198,7 @@ func (g *simGuild) may(r *simSession, name string, c *simChannel, about wire.Sno
 func (g *simGuild) publish(e *simEvent, c *simChannel, about wire.Snowflake,
 	full ...wire.Snowflake) {
 	for _, r := range g.joined {
-		if g.may(r, e.name, c, about) {
+		if g.hears(r, e.name, c, about, full) {
 			r.give(g.id, e, e.stripped == "" || r.has(15) || slices.Contains(full, r.user))
 		}
 	}
@@ -221,6 +222,7 @@ func (g *simGuild) join(v *joinGuild) {
 		r.give(g.id, &simEvent{name: "GUILD_CREATE", full: g.created(r)}, true)
 	}
 	g.joined = append(g.joined, r)
+	g.greet(r)
 	g.said[r] = "online"
 	if v.presence != nil {
 		g.said[r] = simPresenceOf(*v.presence)
@@ -236,6 +238,7 @@ func (g *simGuild) leave(r *simSession) {
 	}
 	g.joined = slices.Delete(g.joined, at, at+1)
 	delete(g.said, r)
+	delete(g.news.of, r)
 	if v := g.voices[r.user]; v != nil && v.holder == r {
 		g.leaveVoice(r.user)
 	}
@@ -298,17 +301,18 @@ func (g *simGuild) setVoice(r *simSession, v wire.VoiceStateCommand) {
 func (g *simGuild) enterVoice(user wire.Snowflake, v *simVoice) {
 	before := g.voices[user]
 	g.voices[user] = v
+	g.noteVoice(user, before)
 	to := g.channel(v.channel)
 	if before != nil && before.channel != v.channel {
 		from := g.channel(before.channel)
 		left := &simEvent{name: "VOICE_STATE_UPDATE", full: before.text(user, 0)}
 		for _, r := range g.joined {
-			if g.may(r, left.name, from, 0) && !g.may(r, left.name, to, 0) {
+			if g.hears(r, left.name, from, user, nil) && !g.may(r, left.name, to, 0) {
 				r.give(g.id, left, true)
 			}
 		}
 	}
-	g.publish(&simEvent{name: "VOICE_STATE_UPDATE", full: v.text(user, v.channel)}, to, 0)
+	g.publish(&simEvent{name: "VOICE_STATE_UPDATE", full: v.text(user, v.channel)}, to, user)
 }
 
 func (g *simGuild) leaveVoice(user wire.Snowflake) {
@@ -317,7 +321,9 @@ func (g *simGuild) leaveVoice(user wire.Snowflake) {
 		return
 	}
 	delete(g.voices, user)
-	g.publish(&simEvent{name: "VOICE_STATE_UPDATE", full: v.text(user, 0)}, g.channel(v.channel), 0)
+	g.noteVoice(user, v)
+	left := &simEvent{name: "VOICE_STATE_UPDATE", full: v.text(user, 0)}
+	g.publish(left, g.channel(v.channel), user)
 }
 
 func (v *simVoice) text(user, channel wire.Snowflake) string {

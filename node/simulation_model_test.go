@@ -49,11 +49,15 @@ type simSession struct {
 	name     string // of the user, as the client knows it
 	intents  uint32
 	large    int
+	bot      bool
+	mode     fanout.UpdateMode
 	client   *simClient // nil until it has read READY
 	promised []wire.Snowflake
 	refused  map[wire.Snowflake]bool // could not be loaded when it was asked for
 	streams  map[wire.Snowflake]*simStream
 	chunks   map[string]*simChunks
+	// What its client has made of what it heard: guild -> channel -> newest message.
+	pictures map[wire.Snowflake]map[wire.Snowflake]wire.Snowflake
 	count    int // of all that it was given
 }
 
@@ -65,12 +69,16 @@ type simStream struct {
 }
 
 type simDue struct {
-	event *simEvent
-	full  bool
+	event  *simEvent
+	full   bool
+	update *simUpdate // in the place of event; see simulation_passive_test.go
 }
 
 // simEvent is an event as its digest; stripped is what a session without MESSAGE_CONTENT gets.
-type simEvent struct{ name, full, stripped string }
+type simEvent struct {
+	name, full, stripped string
+	again                bool // GUILD_CREATE to who knows the guild
+}
 
 // simChunks is an answer to op 8.
 type simChunks struct {
@@ -104,7 +112,7 @@ func (s *simSession) has(bit int) bool { return s.intents>>bit&1 != 0 }
 
 func (s *simSession) give(g wire.Snowflake, e *simEvent, full bool) {
 	st := s.stream(g)
-	st.due = append(st.due, simDue{e, full})
+	st.due = append(st.due, simDue{event: e, full: full})
 	s.count++
 }
 
@@ -124,12 +132,21 @@ func (s *simSession) take(p *simPipe, name, digest string, d []byte) {
 		guild, _ = wire.SnowflakeField(d, "id")
 	}
 	st := s.stream(guild)
+	s.draw(guild, name, d)
+	if st.takeUpdate(name, digest) {
+		return
+	}
 	if st.read == len(st.due) {
 		w.fail("%v: %s of guild %d, and nothing is due: %s", p, name, guild, digest)
 		return
 	}
 	due := st.due[st.read]
 	st.read++
+	if due.update != nil {
+		w.fail("%v: guild %d, an update is due:\n got  %s %s\n want one of %v, from number %d", p,
+			guild, name, digest, due.update.options, due.update.read)
+		return
+	}
 	want := due.event.full
 	if !due.full {
 		want = due.event.stripped
@@ -143,15 +160,16 @@ func (s *simSession) take(p *simPipe, name, digest string, d []byte) {
 		s.name, _ = wire.StringField(d, "username")
 	}
 	if guild != 0 && s.has(0) {
-		s.order(p, st, guild, name)
+		s.order(p, st, guild, name, due.event.again)
 	}
 }
 
 // order looks for what client libraries drop: an event of a guild that they do not have.
-func (s *simSession) order(p *simPipe, st *simStream, guild wire.Snowflake, name string) {
+func (s *simSession) order(p *simPipe, st *simStream, guild wire.Snowflake, name string,
+	again bool) {
 	switch {
 	case name == "GUILD_CREATE":
-		if st.known {
+		if st.known != again {
 			s.m.w.fail("%v: GUILD_CREATE of guild %d twice", p, guild)
 		}
 		st.known = true
@@ -230,6 +248,14 @@ func (m *simModel) observe(message guildMessage, g *fanout.Guild) {
 		}
 	case *queryMembers:
 		s.query(v)
+	case *subscribeGuild:
+		if r := m.handles[v.handle]; s.exists && slices.Contains(s.joined, r) {
+			s.subscribe(r, v.wants)
+		}
+	case *tickGuild:
+		if s.exists {
+			s.tick(g.NextTick())
+		}
 	case *askGuild:
 		if r := m.handles[v.handle]; s.exists && r != nil {
 			r.give(s.id, &simEvent{name: "SOUNDBOARD_SOUNDS", full: "sounds"}, true)
@@ -265,7 +291,7 @@ func (m *simModel) receiver(v *fanout.Receiver) *simSession {
 	r := m.session(v.SessionID.String())
 	if r.handle == (fanout.Handle{}) {
 		r.handle, r.user, r.intents = v.Handle, v.User, uint32(v.Intents)
-		r.large = v.LargeThreshold
+		r.large, r.bot, r.mode = v.LargeThreshold, v.Bot, v.Updates
 		m.handles[v.Handle] = r
 	}
 	if r.handle != v.Handle || r.user != v.User || r.intents != uint32(v.Intents) {
@@ -289,9 +315,9 @@ func (s *simGuild) query(v *queryMembers) {
 // complete says what of a live session's stream is still missing, "" when nothing is.
 func (s *simSession) complete() string {
 	for _, g := range s.m.guilds {
-		if st := s.streams[g.id]; st != nil && st.read < len(st.due) {
+		if st := s.streams[g.id]; st != nil && !st.done() {
 			return fmt.Sprintf("%d of %d of guild %d, next %+v", len(st.due)-st.read, len(st.due),
-				g.id, st.due[st.read].event)
+				g.id, st.due[st.read])
 		}
 	}
 	if st := s.streams[0]; st != nil && st.read < len(st.due) {

@@ -69,6 +69,7 @@ func (g *simGuild) userChanged(user wire.Snowflake) {
 		return
 	}
 	delete(g.owes, user)
+	g.noteMember(user)
 	g.publish(&simEvent{name: "GUILD_MEMBER_UPDATE", full: g.memberText(user)}, nil, user)
 	presence := g.presences[user]
 	if presence == "" {

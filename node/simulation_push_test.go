@@ -26,7 +26,7 @@ func (w *world) watchPushes() {
 func (g *simGuild) mention(message, author wire.Snowflake, c *simChannel, users []wire.Snowflake) {
 	w := g.m.w
 	for _, user := range users {
-		here := func(s *simSession) bool { return s.user == user }
+		here := func(s *simSession) bool { return s.user == user && !g.news.of[s].passive }
 		bot := func(u simUser) bool { return u.id == user && u.bot }
 		due := w.pushes.want[message]
 		if user == author || g.members[user] == nil || slices.ContainsFunc(g.joined, here) ||

@@ -279,9 +279,11 @@ func (g *simGuild) putMember(p simPatch, announce, afresh bool) {
 		next.timeout = *p.timeout
 	}
 	g.members[p.user] = &next
+	g.mayReset(p.user)
 	if !announce {
 		return
 	}
+	g.noteMember(p.user)
 	name := "GUILD_MEMBER_UPDATE"
 	if old == nil || afresh {
 		name = "GUILD_MEMBER_ADD"
@@ -316,6 +318,7 @@ func (g *simGuild) removeMember(user wire.Snowflake) {
 				r.give(g.id, &simEvent{name: "GUILD_DELETE", full: "gone"}, true)
 			}
 			delete(g.said, r)
+			delete(g.news.of, r)
 		}
 	}
 	g.joined = slices.DeleteFunc(g.joined, func(r *simSession) bool { return r.user == user })

@@ -182,6 +182,9 @@ func (w *world) tickAll(milli int64) {
 	for _, l := range w.core.loops {
 		w.tick(l)
 	}
+	for _, s := range w.core.shards {
+		s.ringTick()
+	}
 }
 
 // settle ends all trouble and lets every client come back and read everything.
@@ -270,6 +273,9 @@ func (w *world) waiting() string {
 		if what := c.record.complete(); what != "" {
 			return fmt.Sprintf("client %d waits for %s", c.index, what)
 		}
+	}
+	if what := w.untold(); what != "" {
+		return what
 	}
 	return w.oldNames()
 }

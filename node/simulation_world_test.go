@@ -142,7 +142,7 @@ func (w *world) draw(large bool) settings {
 		resumeMilli: 4000, lagMilli: 1000, lingerMilli: 500, tickMilli: 50, stallMilli: 1000,
 		commandsMax: 30000, commandsMilli: 60000, pingsMax: 5, pingsMilli: 1000, presencesMax: 2,
 		presencesMilli: 1000, memberListMilli: 1000, joinsInFlightMax: 1 + r.IntN(3),
-		passiveMembersMin: 1 << 30, passiveMilli: 500,
+		passiveMembersMin: 1 << 30, passiveMilli: 200 + int64(r.IntN(1500)),
 		loopJoinsMax: 1 + r.IntN(6), lookupsMax: 1 << 16, lookupMilli: 60_000,
 		guildLoadsMax: 1 + r.IntN(2), loadMilli: 60_000,
 		shardGuildsMax: 100, identifyGapMilli: 300, identifyWaitMilli: 1500,
@@ -175,6 +175,12 @@ func (w *world) draw(large bool) settings {
 	if r.IntN(5) == 0 {
 		s.relayPassMax, s.putOffMax, s.flushPassMax = 1<<20, 1<<20, 1<<20
 	}
+	switch r.IntN(4) {
+	case 0:
+		s.passiveMembersMin = 1
+	case 1, 2:
+		s.passiveMembersMin = 1 + r.IntN(o.users)
+	}
 	o.busy = r.IntN(8) == 0
 	if o.stormy = r.IntN(20) == 0; o.stormy {
 		o.guilds, o.users, o.clients = 1, 20+r.IntN(20), 30
@@ -200,7 +206,7 @@ func (w *world) draw(large bool) settings {
 func (w *world) people() {
 	var ops []store.Op
 	for i := range w.opts.users {
-		u := simUser{w.nextID(), fmt.Sprintf("token.%d.%d", w.seed, i), w.rng.IntN(5) > 0}
+		u := simUser{w.nextID(), fmt.Sprintf("token.%d.%d", w.seed, i), w.rng.IntN(3) > 0}
 		doc := fmt.Sprintf(`{"id":"%d","username":"u%d","discriminator":"0","global_name":null,`+
 			`"avatar":null,"bot":%t}`, u.id, i, u.bot)
 		record := &store.User{ID: uint64(u.id), Name: fmt.Sprint("u", i), Bot: u.bot, Doc: doc}
@@ -265,7 +271,7 @@ func (w *world) runShard(i int) {
 	s := w.core.shards[i]
 	for k, m := range s.inbox.waiting {
 		switch m := m.(type) {
-		case *simSpy, *guildLoaded, *eachGuild, *fence:
+		case *simSpy, *guildLoaded, *eachGuild, *fence, *shardTick:
 		case *errandBatch:
 			w.spyErrands(m)
 		default:
