@@ -180,6 +180,7 @@ func (w *world) roleEvent(g *simGuild) (api.EventInput, simOp) {
 		return api.EventInput{Type: "GUILD_ROLE_CREATE", Data: d},
 			func(g *simGuild) {
 				if old := g.role(role.id); old != nil {
+					g.noteRole(old.allow, role.allow)
 					*old = role // It came back twice.
 				} else {
 					g.roles = append(g.roles, role)
