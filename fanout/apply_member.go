@@ -36,6 +36,7 @@ func (t *turn) putMember(in MemberInput, m store.Member, was bool) {
 	g := t.g
 	t.meet(in)
 	g.members.Put(m)
+	g.relist(in.User)
 	t.keep(g.keepMember(m))
 	if was {
 		t.reclass(in.User)
@@ -100,6 +101,7 @@ func (t *turn) removeMember(user wire.Snowflake, path string) *Error {
 	t.leaveVoice(user)
 	g.presences.remove(user)
 	g.members.Delete(uint64(user))
+	g.relist(user)
 	t.keep(store.Op{Kind: store.OpDeleteMember, Guild: uint64(g.id), User: uint64(user)})
 	changed := false
 	for _, th := range g.threads {
@@ -204,6 +206,7 @@ func (g *Guild) PutMembers(in []MemberInput, announce bool, now int64) (Change, 
 	}
 	g.members.PutAll(batch)
 	for _, m := range batch {
+		g.relist(wire.Snowflake(m.User))
 		t.keep(g.keepMember(m))
 	}
 	for _, user := range moved {

@@ -121,6 +121,8 @@ func (b *Board) do(m *Msg, private Private, done func(*Msg)) {
 		private(m.To, m.Dispatches)
 	case MsgDeactivate:
 		b.deactivate(r, m)
+	case MsgShare:
+		b.share(r, m)
 	case MsgReclass:
 		b.reclass(r, m)
 	case MsgRemap:
@@ -217,11 +219,29 @@ func (b *Board) admit(r *relay, m *Msg) {
 
 // place finds the place of the step's session in the relay.
 func (b *Board) place(r *relay, m *Msg) (link, at uint32, ok bool) {
-	if r == nil || !b.out.Live(m.To.Slot, m.To.Gen) {
+	return b.placeOf(r, m.To)
+}
+
+func (b *Board) placeOf(r *relay, h Handle) (link, at uint32, ok bool) {
+	if r == nil || !b.out.Live(h.Slot, h.Gen) {
 		return 0, 0, false
 	}
-	link = b.links.find(m.To.Slot, b.numbers[m.Guild])
+	link = b.links.find(h.Slot, b.numbers[r.guild])
 	return link, b.links.slab[link].at, link != 0
+}
+
+// share gives the same to several sessions. It is in the journal once for all of them.
+func (b *Board) share(r *relay, m *Msg) {
+	for _, d := range m.Dispatches {
+		var p positions
+		for _, h := range m.Several {
+			if _, at, ok := b.placeOf(r, h); ok {
+				es, index := r.entries(at)
+				p.give(b.out, h.Slot, d, es.variants[index]&^wire.VariantStripped)
+				b.deliveries++
+			}
+		}
+	}
 }
 
 // direct gives an event to one session for which the guild has decided that it gets it.

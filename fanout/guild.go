@@ -38,6 +38,7 @@ type Guild struct {
 	// masks says that some session has heard less than its intents; it stays set.
 	masks bool
 	news  news
+	lists *guildLists // nil while nobody looks at any.
 	// timeouts holds when the connected members' timeouts end, and timeoutNext the first of it.
 	timeouts    map[wire.Snowflake]int64
 	timeoutNext int64

@@ -96,6 +96,13 @@ func (w *world) deliver(m *Msg) {
 			version: m.Version}
 		w.sessions[m.To] = s
 		s.take(m.Dispatches)
+	case MsgShare:
+		for _, h := range m.Several {
+			if int(h.Loop) != m.Loop {
+				w.t.Fatalf("loop %d is to serve a session of loop %d", m.Loop, h.Loop)
+			}
+			w.sessions[h].take(m.Dispatches)
+		}
 	case MsgPrivate:
 		w.sessions[m.To].take(m.Dispatches)
 	case MsgReclass:

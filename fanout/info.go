@@ -134,6 +134,11 @@ func (g *Guild) Check() error {
 			return fmt.Errorf("guild %s: user %s is in voice without a session", g.id, user)
 		}
 	}
+	if g.lists != nil {
+		if err := g.lists.check(); err != nil {
+			return err
+		}
+	}
 	for q, m := range g.classes.memos {
 		if m.known > len(g.classes.list) {
 			return fmt.Errorf("guild %s: unborn classes see channel %s", g.id, q.channel)

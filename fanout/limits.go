@@ -101,6 +101,20 @@ const (
 	// step; past it all windows are sent whole.
 	listLogMax = 4096
 
+	// listWorkMax bounds how many members a turn looks at that are no hurry, and how many rows it
+	// shows to those who have waited for a list: two microseconds each. What has changed is told
+	// once in listPeriodMilli, or a shard's tick where that is longer, and counts alone, to those
+	// of whose rows none changed, once in listCountsMilli.
+	listWorkMax     = 1000
+	listPeriodMilli = 100
+	listCountsMilli = 5000
+
+	// listShareMax sessions are given an event in one step of their loop, 50 ns each.
+	listShareMax = 1000
+
+	// listSightMax bounds the remembered answers to who may view a channel, 64 bytes each.
+	listSightMax = 1 << 16
+
 	// listSyncsMax bounds the events that a list which does not change keeps for those who come to
 	// look at the same rows. A range is some 40 KB.
 	listSyncsMax = 16

@@ -163,9 +163,9 @@ func (ls *memberLists) sweep() {
 	ls.sweepLeft = ls.sweepCells
 }
 
-// work moves whoever was touched, looks at no more than limit of the others that are due, and makes
-// news of what has changed. It reports whether there are more of these others: then it is to be
-// called again.
+// work moves whoever was touched, and makes news of what has changed. It looks at no more than
+// limit of the others that are due, and shows no more rows to those who have waited for a list. It
+// reports whether there are more of these: then it is to be called again.
 func (ls *memberLists) work(limit int) (more bool) {
 	if len(ls.subscribers) == 0 {
 		return false
@@ -191,15 +191,18 @@ func (ls *memberLists) work(limit int) (more bool) {
 	for ; limit > 0 && ls.sweepLeft > 0; limit-- {
 		ls.sweepStep()
 	}
+	waiting := false
 	for _, l := range ls.lists {
 		ls.flush(l)
+		limit = ls.greet(l, limit)
+		waiting = waiting || l.waiting > 0
 	}
 	ls.advance(touched)
 	ls.touched = touched[:0]
 	clear(ls.touchedSet)
 	clear(ls.items)
-	return slices.ContainsFunc(ls.lists, func(l *memberList) bool { return !l.ready }) ||
-		len(ls.lists) > 0 && (len(ls.queue) > 0 || ls.sweepLeft > 0)
+	return waiting || len(ls.lists) > 0 && (len(ls.queue) > 0 || ls.sweepLeft > 0) ||
+		slices.ContainsFunc(ls.lists, func(l *memberList) bool { return !l.ready })
 }
 
 // sweepStep looks at the next cell of the roster, going round. Cells that have come meanwhile make

@@ -60,15 +60,21 @@ func (ls *memberLists) checkList(l *memberList) error {
 	if l.ready && len(l.log) == 0 && !l.resync && l.sent != rows {
 		return fmt.Errorf("there are %d rows, subscribers have %d", rows, l.sent)
 	}
-	windows := 0
+	windows, waiting := 0, 0
 	for _, a := range l.audiences {
 		if len(a.handles) == 0 || l.byKey[a.key] != a {
 			return fmt.Errorf("nobody has the ranges %v", a.blocks)
 		}
 		windows += len(a.windows)
+		if a.waits {
+			waiting++
+		}
 	}
 	for _, w := range l.windows {
 		windows -= w.users
+	}
+	if waiting != l.waiting {
+		return fmt.Errorf("%d audiences wait, it says %d", waiting, l.waiting)
 	}
 	if windows != 0 {
 		return fmt.Errorf("%d windows are counted wrong", windows)

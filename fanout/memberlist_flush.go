@@ -3,6 +3,7 @@ package fanout
 import (
 	"bytes"
 	"math"
+	"slices"
 
 	"throng/wire"
 )
@@ -17,6 +18,7 @@ type listAudience struct {
 	// Owned by the shard goroutine.
 	handles []Handle
 	stale   bool // They know older counts.
+	waits   bool // They know nothing of the list yet; see greet.
 }
 
 // flush tells the subscribers of a list what has changed since it was last called.
@@ -37,6 +39,9 @@ func (ls *memberLists) flush(l *memberList) {
 	changed := ls.updateWindows(l)
 	told := make(map[string]*wire.Dispatch)
 	for _, a := range l.audiences {
+		if a.waits {
+			continue
+		}
 		var d *wire.Dispatch
 		if changed {
 			d = l.dispatchFor(a, told)
@@ -92,14 +97,32 @@ func (l *memberList) dispatchFor(a *listAudience, told map[string]*wire.Dispatch
 	return d
 }
 
-// begin shows the list to those who have waited for everybody to be on it.
+// begin declares the list ready: everybody is on it who should be.
 func (ls *memberLists) begin(l *memberList) {
 	l.ready = true
 	l.head = ls.appendHead(nil, l)
 	l.sent = l.rows(ls)
+	l.waiting = len(l.audiences)
 	for _, a := range l.audiences {
-		ls.news = append(ls.news, listNews{a.handles, ls.syncFor(l, nil, a.blocks)})
+		a.waits = true
 	}
+}
+
+// greet shows the list to those who have waited for it, of so many rows at most but to one audience
+// at least: after a restart it may be hundreds, who look at 40 KB each.
+func (ls *memberLists) greet(l *memberList, limit int) (left int) {
+	if l.waiting == 0 {
+		return limit
+	}
+	for _, a := range l.audiences {
+		if limit > 0 && a.waits {
+			limit -= len(a.blocks) * ListRangeRows
+			a.waits = false
+			l.waiting--
+			ls.news = append(ls.news, listNews{a.handles, ls.syncFor(l, nil, a.blocks)})
+		}
+	}
+	return limit
 }
 
 // syncFor returns the event that tells a subscriber to forget some blocks and gives it others.
@@ -123,6 +146,16 @@ func (ls *memberLists) syncFor(l *memberList, dropped, added []uint32) *wire.Dis
 	}
 	l.syncs[key] = d
 	return d
+}
+
+// stale reports whether somebody knows older counts.
+func (ls *memberLists) stale() bool {
+	for _, l := range ls.lists {
+		if slices.ContainsFunc(l.audiences, func(a *listAudience) bool { return a.stale }) {
+			return true
+		}
+	}
+	return false
 }
 
 // tellCounts tells those of the new counts who were not told by a change of their rows. It is for

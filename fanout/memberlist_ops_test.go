@@ -305,6 +305,10 @@ func TestMemberListRanges(t *testing.T) {
 		{[][2]int{{0, 98}, {50, 149}, {-100, -1}}, []uint32{}},
 		{[][2]int{{0, 199}, {1 << 40, 1<<40 + 99}}, []uint32{}},
 	} {
-		want(t, fmt.Sprint(c.ranges), listBlocks(c.ranges), c.want)
+		var ranges []wire.ListRange
+		for _, r := range c.ranges {
+			ranges = append(ranges, wire.ListRange{First: r[0], Last: r[1]})
+		}
+		want(t, fmt.Sprint(c.ranges), listBlocks(ranges), c.want)
 	}
 }

@@ -17,6 +17,7 @@ type memberList struct {
 	channel wire.Snowflake   // One that has this list.
 	trees   []store.RankTree // By group.
 	ready   bool
+	waiting int      // Audiences that have not seen it since it is.
 	log     []listOp // Since the last flush; none before it is ready.
 	resync  bool     // The log cannot tell what happened: windows are sent whole.
 

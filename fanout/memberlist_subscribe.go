@@ -17,11 +17,11 @@ type listChannel struct {
 
 // listBlocks returns the blocks of a subscription's ranges. A range that does not begin at a
 // multiple of a hundred or is not a hundred rows is no range of the protocol and is left out.
-func listBlocks(ranges [][2]int) []uint32 {
+func listBlocks(ranges []wire.ListRange) []uint32 {
 	blocks := make([]uint32, 0, listRangesMax)
 	for _, r := range ranges[:min(len(ranges), listRangesMax)] {
-		block := r[0] / ListRangeRows
-		if r[0] < 0 || r[0]%ListRangeRows != 0 || r[1] != r[0]+ListRangeRows-1 ||
+		block := r.First / ListRangeRows
+		if r.First < 0 || r.First%ListRangeRows != 0 || r.Last != r.First+ListRangeRows-1 ||
 			block >= listRangeBlocksMax {
 			continue
 		}
@@ -179,13 +179,20 @@ func (ls *memberLists) review(h Handle, old, next *listView, tell bool) {
 		next.audience, next.at = old.audience, old.at
 		return
 	}
+	knows, is := old.blocks, next.blocks
 	if old.audience != nil {
+		if old.audience.waits {
+			knows = nil
+		}
 		ls.quit(l, h, old)
 	}
 	if len(next.blocks) > 0 {
 		ls.enter(l, h, next)
+		if next.audience.waits {
+			is = nil // It is told with the others, and until then knows nothing.
+		}
 	}
-	if !tell || !l.ready {
+	if !tell || !l.ready || len(knows)+len(is) == 0 {
 		return
 	}
 	without := func(blocks, others []uint32) []uint32 {
@@ -193,7 +200,10 @@ func (ls *memberLists) review(h Handle, old, next *listView, tell bool) {
 			return slices.Contains(others, block)
 		})
 	}
-	dropped, added := without(old.blocks, next.blocks), without(next.blocks, old.blocks)
+	dropped, added := without(knows, is), without(is, knows)
+	if len(dropped)+len(added) == 0 {
+		return
+	}
 	ls.news = append(ls.news, listNews{[]Handle{h}, ls.syncFor(l, dropped, added)})
 }
 
@@ -236,6 +246,9 @@ func (ls *memberLists) quit(l *memberList, h Handle, v *listView) {
 	}
 	for _, w := range a.windows {
 		l.closeWindow(w)
+	}
+	if a.waits {
+		l.waiting--
 	}
 	delete(l.byKey, a.key)
 	l.audiences = slices.DeleteFunc(l.audiences, func(o *listAudience) bool { return o == a })

@@ -228,10 +228,10 @@ func (run *listRun) randomWants() (wants []listChannel) {
 		if run.r.IntN(3) > 0 {
 			continue
 		}
-		var ranges [][2]int
+		var ranges []wire.ListRange
 		for range 1 + run.r.IntN(3) {
 			first := run.r.IntN(5) * 100
-			ranges = append(ranges, [2]int{first, first + 99})
+			ranges = append(ranges, wire.ListRange{First: first, Last: first + 99})
 		}
 		wants = append(wants, listChannel{channel + 11, listBlocks(ranges)})
 	}
@@ -332,6 +332,12 @@ func (run *listRun) checkLagging(c *listClient) {
 			user := wire.Snowflake(run.ls.roster.User(row.ref))
 			rows = append(rows, fmt.Sprintf("%d %d", user, run.w.members[user].version))
 		})
-		c.check(v.id, v.blocks, rows)
+		blocks := v.blocks
+		if v.audience.waits {
+			blocks = nil
+		}
+		if blocks != nil || c.lists[v.id] != nil {
+			c.check(v.id, blocks, rows)
+		}
 	}
 }

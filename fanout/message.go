@@ -63,6 +63,8 @@ const (
 	MsgActivate
 	// MsgDeactivate makes the session To passive; it knows the guild's news up to Version.
 	MsgDeactivate
+	// MsgShare sends the same Dispatches to each of Several, who are in the relay.
+	MsgShare
 	msgKindCount
 )
 
@@ -70,7 +72,7 @@ const (
 const MsgKinds = int(msgKindCount)
 
 var msgKindNames = [...]string{"publish", "admit", "private", "reclass", "remap", "expel",
-	"refuse", "invite", "gone", "direct", "activate", "deactivate"}
+	"refuse", "invite", "gone", "direct", "activate", "deactivate", "share"}
 
 func (k MsgKind) String() string {
 	if int(k) < len(msgKindNames) {
@@ -97,10 +99,11 @@ type Msg struct {
 	Passive    bool   // MsgAdmit.
 	Loop       int    // A loop's index, or AllLoops, ActiveLoops, PassiveLoops.
 	Guild      wire.Snowflake
-	To         Handle           // All but MsgPublish, MsgRemap and MsgGone.
+	To         Handle           // All but MsgPublish, MsgRemap, MsgGone and MsgShare.
+	Several    []Handle         // MsgShare.
 	Event      *Event           // MsgPublish, MsgDirect.
 	Receiver   Receiver         // MsgAdmit, MsgActivate, MsgDeactivate.
-	Dispatches []*wire.Dispatch // MsgAdmit, MsgActivate, MsgPrivate, MsgExpel; may be empty.
+	Dispatches []*wire.Dispatch // What sends any; may be empty.
 	Map        []uint32         // MsgRemap.
 }
 

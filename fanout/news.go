@@ -163,15 +163,25 @@ func (g *Guild) noteRole(old, next *role) {
 // NextTick returns when the guild wants Tick to be called, in unix milliseconds; 0 is not before
 // something happens.
 func (g *Guild) NextTick() int64 {
+	due, lists := g.newsDue(), g.listsDue()
+	if due == 0 || lists != 0 && lists < due {
+		return lists
+	}
+	return due
+}
+
+// newsDue returns when the passive sessions are to be told the news; 0 is that there are none.
+func (g *Guild) newsDue() int64 {
 	if g.receivers.passive == 0 || !g.news.any() {
 		return 0
 	}
 	return max(g.news.lastAt+g.limits.PassivePeriodMilli, 1)
 }
 
-// Tick does what has become due: the passive sessions are told the news.
+// Tick does what has become due: the passive sessions are told the news, and, as after any call,
+// the subscribers of member lists what has changed there.
 func (g *Guild) Tick(now int64) Change {
-	due := g.NextTick()
+	due := g.newsDue()
 	t := g.turn(now)
 	if due != 0 && due <= now {
 		u := g.update()

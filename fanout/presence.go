@@ -143,6 +143,7 @@ func (t *turn) setPresence(user wire.Snowflake, p *presence) {
 	if !t.g.presences.set(user, p) {
 		return
 	}
+	t.g.relist(user)
 	if p == nil {
 		p = offline
 	}
@@ -202,6 +203,7 @@ func applyPresence(t *turn, info wire.EventInfo, o object) *Error {
 		return invalid("d.status", "It must be online, idle, dnd, invisible or offline.")
 	}
 	t.g.presences.set(user, p)
+	t.g.relist(user)
 	account := object{}
 	if raw := o.get("user"); raw != nil && wire.IsObject(raw) {
 		account = parseObject(raw)

@@ -1,6 +1,7 @@
 package fanout
 
 import (
+	"bytes"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -215,5 +216,31 @@ func (s *stage) drain(sessions uint32) {
 		s.out.Advance(slot, len(out))
 		seq, _, _ := s.out.Seqs(slot)
 		s.out.Ack(slot, seq)
+	}
+}
+
+// TestBoardShares holds that what several get alike is in the journal once, and that whoever has
+// left meanwhile is passed over.
+func TestBoardShares(t *testing.T) {
+	s := newStage(t)
+	var several []Handle
+	for range 100 {
+		h := s.open()
+		s.join(1, h, 0)
+		several = append(several, h)
+	}
+	stranger := s.open()
+	gone := several[7]
+	s.step(&Msg{Kind: MsgExpel, Guild: 1, To: gone})
+	before := s.out.Stats().JournalBytes
+	body := append(append([]byte(`{"x":"`), bytes.Repeat([]byte("x"), 1000)...), `"}`...)
+	s.step(&Msg{Kind: MsgShare, Guild: 1, Several: append(several, stranger),
+		Dispatches: []*wire.Dispatch{wire.NewDispatch("TEST", body, nil)}})
+	for _, h := range several {
+		want(t, "given", s.given(h), map[bool]int{true: 0, false: 1}[h == gone])
+	}
+	want(t, "given to a stranger", s.given(stranger), 0)
+	if used := s.out.Stats().JournalBytes - before; used > 2000 {
+		t.Errorf("got %d bytes of journal for one frame of 1,000", used)
 	}
 }

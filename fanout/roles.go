@@ -125,6 +125,9 @@ func (g *Guild) setRoles(roles []*role) {
 		}
 	}
 	slices.Sort(g.roleIDs)
+	if g.lists != nil {
+		g.lists.reorder = true
+	}
 }
 
 func (g *Guild) rolePermissions(id wire.Snowflake) wire.Permissions {

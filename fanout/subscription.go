@@ -212,8 +212,3 @@ func (t *turn) sendThreadMembers(r *receiver, threads []wire.Snowflake) {
 		t.private(r.Handle, wire.NewDispatch("THREAD_MEMBER_LIST_UPDATE", body, nil))
 	}
 }
-
-// subscribeLists is told whenever the ranges of member lists may have changed that a session is to
-// be shown: r.wants.lists while the session listens, and none once r.passive is set, which it is
-// too when the session leaves.
-func (t *turn) subscribeLists(*receiver) {}

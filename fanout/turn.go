@@ -33,6 +33,7 @@ func (t *turn) refuse(err *Error) (Change, error) {
 
 // done returns the change.
 func (t *turn) done() Change {
+	t.workLists()
 	if numbers := t.g.remapClasses(); numbers != nil {
 		t.send(Msg{Kind: MsgRemap, Loop: AllLoops, Map: numbers})
 	}
@@ -154,6 +155,9 @@ func (t *turn) resight(ownerBefore wire.Snowflake) {
 	}
 	g.forgetSight()
 	g.head = nil
+	if g.lists != nil {
+		g.lists.resee = true
+	}
 	var moved []wire.Snowflake
 	for user := range g.classes.named {
 		if !before[user] {

@@ -130,9 +130,8 @@ func (g *Guild) UserChanged(user wire.Snowflake, now int64) Change {
 	return t.done()
 }
 
-// renamed is called when a member has another name to be sorted by. The guild keeps nothing in
-// that order.
-func (g *Guild) renamed(wire.Snowflake) {}
+// renamed is called when a member has another name to be sorted by.
+func (g *Guild) renamed(user wire.Snowflake) { g.relist(user) }
 
 // announceAccount publishes the member's presence as it is, with the whole user.
 func (t *turn) announceAccount(user wire.Snowflake) {
