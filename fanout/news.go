@@ -163,15 +163,16 @@ func (g *Guild) noteRole(old, next *role) {
 // NextTick returns when the guild wants Tick to be called, in unix milliseconds; 0 is not before
 // something happens.
 func (g *Guild) NextTick() int64 {
-	due, lists := g.newsDue(), g.listsDue()
+	due, lists := g.NewsDue(), g.listsDue()
 	if due == 0 || lists != 0 && lists < due {
 		return lists
 	}
 	return due
 }
 
-// newsDue returns when the passive sessions are to be told the news; 0 is that there are none.
-func (g *Guild) newsDue() int64 {
+// NewsDue returns when the passive sessions are to be told the news; 0 is that there are none. It
+// is one of the two that NextTick is the earlier of.
+func (g *Guild) NewsDue() int64 {
 	if g.receivers.passive == 0 || !g.news.any() {
 		return 0
 	}
@@ -181,7 +182,7 @@ func (g *Guild) newsDue() int64 {
 // Tick does what has become due: the passive sessions are told the news, and, as after any call,
 // the subscribers of member lists what has changed there.
 func (g *Guild) Tick(now int64) Change {
-	due := g.newsDue()
+	due := g.NewsDue()
 	t := g.turn(now)
 	if due != 0 && due <= now {
 		u := g.update()

@@ -59,6 +59,7 @@ type simSession struct {
 	// What its client has made of what it heard: guild -> channel -> newest message.
 	pictures map[wire.Snowflake]map[wire.Snowflake]wire.Snowflake
 	count    int // of all that it was given
+	lists    map[simList][]string
 }
 
 // simStream is what a session is to get of a guild, 0 standing for no guild.
@@ -126,10 +127,16 @@ func (s *simSession) take(p *simPipe, name, digest string, d []byte) {
 	case "RATE_LIMITED":
 		s.count++
 		return
+	case "GUILD_MEMBER_LIST_UPDATE":
+		s.takeList(p, d)
+		return
 	}
 	guild, _ := wire.SnowflakeField(d, "guild_id")
 	if name == "GUILD_CREATE" || name == "GUILD_DELETE" || name == "GUILD_UPDATE" {
 		guild, _ = wire.SnowflakeField(d, "id")
+	}
+	if name == "GUILD_DELETE" {
+		s.leaveLists(guild)
 	}
 	st := s.stream(guild)
 	s.draw(guild, name, d)
@@ -254,7 +261,7 @@ func (m *simModel) observe(message guildMessage, g *fanout.Guild) {
 		}
 	case *tickGuild:
 		if s.exists {
-			s.tick(g.NextTick())
+			s.tick(g.NewsDue())
 		}
 	case *askGuild:
 		if r := m.handles[v.handle]; s.exists && r != nil {
