@@ -114,6 +114,7 @@ type settings struct {
 	pendingMax        int
 	loopInboxMax      int
 	loopPassMax       int
+	writeLineMax      int
 	shardInboxMax     int
 	guildWaitMax      int
 	membersPassMax    int

@@ -114,7 +114,7 @@ func (l *loop) pass() {
 // many steps wait for their guilds' turns it takes nothing: the inbox fills, and shards wait.
 func (l *loop) takeInbox() (empty bool) {
 	for range l.core.limits.loopPassMax {
-		if l.board.Queued() >= l.core.limits.loopInboxMax {
+		if l.board.Queued() >= l.core.limits.loopInboxMax || l.mustWrite() {
 			return false
 		}
 		m, ok := l.said.next()
@@ -131,6 +131,9 @@ func (l *loop) takeInbox() (empty bool) {
 // would wait as long. It reports whether it found nothing more.
 func (l *loop) answered() (empty bool) {
 	for range l.core.limits.loopPassMax {
+		if l.mustWrite() {
+			return false
+		}
 		m, ok := l.called.next()
 		if !ok {
 			return true
@@ -139,6 +142,10 @@ func (l *loop) answered() (empty bool) {
 	}
 	return false
 }
+
+// mustWrite says that so many sessions wait to be written that giving them more comes later: what
+// they were given first would be gone from the journal before their turn came.
+func (l *loop) mustWrite() bool { return l.out.Soon() >= l.core.limits.writeLineMax }
 
 // share is what an owner has taken from an inbox and not worked through.
 type share struct {

@@ -69,6 +69,7 @@ func (s *settings) queues() {
 	s.pendingMax = tuning.PendingMax
 	s.loopInboxMax = tuning.LoopInboxMax
 	s.loopPassMax = tuning.LoopPassMax
+	s.writeLineMax = tuning.WriteLineMax
 	s.shardInboxMax = tuning.ShardInboxMax
 	s.guildWaitMax = tuning.GuildWaitMax
 	s.membersPassMax = fanout.MembersPassMax

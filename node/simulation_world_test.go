@@ -150,7 +150,7 @@ func (w *world) draw(large bool) settings {
 		journalBytes:   4 << 20, pendingMax: 1 << 20, loopInboxMax: 1 << 20, shardInboxMax: 1 << 20,
 		guildWaitMax: 1 << 20, guildBehindMax: 1 << 30, guildEventsMax: 1 << 30,
 		membersPassMax: 5 + r.IntN(20),
-		loopPassMax:    1 + r.IntN(40), relayPassMax: 1 + r.IntN(8),
+		loopPassMax:    1 + r.IntN(40), writeLineMax: 1 + r.IntN(40), relayPassMax: 1 + r.IntN(8),
 		putOffMax: 1 + r.IntN(40), flushPassMax: 1 + r.IntN(10), smallMax: r.IntN(4),
 		flushBytesMax: 1 << (8 + r.IntN(8)), controlBytesMax: 4096, chunksAheadMax: 1 + r.IntN(3),
 		renamesMax: 1 << 20, renameRoundMax: 1 + r.IntN(3), errandsMax: 1 + r.IntN(8),

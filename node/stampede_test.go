@@ -73,6 +73,9 @@ func newHerd(t *testing.T, sessions int) *herd {
 		s.identifyRate = int64(share(tuning.IdentifyRateMax))
 		s.lookupsMax = share(tuning.IdentifyLookupsMax)
 		s.loopJoinsMax = share(tuning.LoopJoinsMax)
+		s.journalBytes = max(share(tuning.JournalBytes), tuning.JournalBytesMin)
+		s.loopPassMax, s.flushPassMax = share(tuning.LoopPassMax), share(tuning.FlushPassMax)
+		s.writeLineMax = share(tuning.WriteLineMax)
 		s.acceptRate = 0
 	})
 	w.jobMax = share(tuning.WorkerQueueMax)
@@ -183,6 +186,9 @@ func TestStampede(t *testing.T) {
 		}
 	}
 	w.wantBounds()
+	if n := w.closes[SlowReader].Load(); n > 0 {
+		t.Errorf("%d were given more than the journal holds before they were written", n)
+	}
 	if left == 0 || w.abandoned.Load() == 0 || w.identifies.late.Load() == 0 {
 		t.Errorf("%d lost patience, %d requests were given up, %d were refused: want some of each",
 			left, w.abandoned.Load(), w.identifies.late.Load())

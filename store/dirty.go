@@ -79,6 +79,9 @@ func (o *Outbox) NextLate() (slot uint32, ok bool) {
 	return 0, false
 }
 
+// Soon is how many slots stand in the soon line.
+func (o *Outbox) Soon() int { return o.soon.len() }
+
 // Late is how many slots stand in the late line, those among them that the soon line took over.
 func (o *Outbox) Late() int { return o.late.len() }
 

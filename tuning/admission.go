@@ -29,6 +29,12 @@ const (
 	// guild at a time, instead of JoinsInFlightMax: 100,000 sessions on a cold node of two loops
 	// are then 231,072 joins of 150 bytes at most, and not 6,400,000.
 	LoopJoinsMax = 65_536
+
+	// WriteLineMax sessions stand in line to be written what few others get, READY and their guilds
+	// above all; then a loop takes in nothing more before it has written. 50,000 sessions that
+	// begin at once are given 32 MiB, all that a journal holds, faster than they can be written,
+	// and who is written last would have lost what it was given first.
+	WriteLineMax = 8 * FlushPassMax
 )
 
 // Relations that must hold whatever figure is changed above.
