@@ -198,3 +198,60 @@ func TestGuildWithoutPassiveSessionsKeepsNoNews(t *testing.T) {
 		t.Errorf("got %+v", w.g.news)
 	}
 }
+
+// BenchmarkTick is a tick of a guild of 500 channels with messages in 100 of them and 16,000 passive
+// sessions of 60 classes: what it takes of the shard, and what of a loop that tells them all.
+func BenchmarkTick(b *testing.B) {
+	var roles, channels []string
+	for i := range 60 {
+		roles = append(roles, fmt.Sprintf(`{"id":"%d","name":"r"}`, 100+i))
+	}
+	for i := range 500 {
+		channels = append(channels, fmt.Sprintf(`{"id":"%d","name":"c","permission_overwrites":[`+
+			`{"id":"%d","type":0,"deny":"1024"}]}`, 1000+i, 100+i%60))
+	}
+	w := newWorld(b, fmt.Sprintf(`{"name":"g","owner_id":"1","roles":[%s],"channels":[%s]}`,
+		strings.Join(roles, ","), strings.Join(channels, ",")))
+	w.g.SetLimits(Limits{PassiveMembersMin: 1})
+	s := newStage(b)
+	const sessions = 16_000
+	for i := range wire.Snowflake(60) {
+		w.member(10_000+i, fmt.Sprintf(`"roles":["%d"]`, 100+i))
+	}
+	for i := range sessions {
+		r := Receiver{Handle: s.open(), User: 10_000 + wire.Snowflake(i%60),
+			Intents: wire.IntentsUser, Updates: UpdateV2}
+		c, err := w.g.Join(r, w.now)
+		if err != nil {
+			b.Fatal(err)
+		}
+		s.step(&c.Msgs[0])
+	}
+	var changes []Change
+	tick := func() {
+		for i := range wire.Snowflake(100) {
+			w.g.noteChannel(1000 + 5*i)
+		}
+		changes = append(changes[:0], w.g.Tick(w.now))
+	}
+	b.Run("shard", func(b *testing.B) {
+		for b.Loop() {
+			tick()
+			b.StopTimer()
+			s.step(&changes[0].Msgs[0])
+			s.work(1 << 20)
+			s.drain(sessions)
+			b.StartTimer()
+		}
+	})
+	b.Run("loop", func(b *testing.B) {
+		for b.Loop() {
+			b.StopTimer()
+			tick()
+			s.drain(sessions)
+			b.StartTimer()
+			s.step(&changes[0].Msgs[0])
+			s.work(1 << 20)
+		}
+	})
+}
