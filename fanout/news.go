@@ -53,7 +53,9 @@ type voiceNews struct {
 	left    []leftChannel
 }
 
-// leftChannel is a voice channel that a user has left, as it was then: it may be gone.
+// leftChannel is a voice channel that a user has left, as it was then: it may be gone. Who was let
+// in there by name and is named nowhere any more is taken for one who never was: such a session has
+// lost sight of the channel since, and a client does not show it.
 type leftChannel struct {
 	channel    wire.Snowflake
 	overwrites []wire.Overwrite
@@ -127,7 +129,10 @@ func (g *Guild) noteVoice(user wire.Snowflake, before *voiceState) {
 	if from == nil || now != nil && now.channel == before.channel {
 		return
 	}
-	v.left = slices.DeleteFunc(v.left, func(l leftChannel) bool { return l.channel == from.id })
+	// With other overwrites it was others who saw the user go.
+	v.left = slices.DeleteFunc(v.left, func(l leftChannel) bool {
+		return l.channel == from.id && slices.Equal(l.overwrites, from.overwrites)
+	})
 	v.left = append(v.left, leftChannel{from.id, from.overwrites, before.raw, v.version})
 }
 

@@ -129,6 +129,24 @@ func TestUpdateOfVoice(t *testing.T) {
 	want(t, "V1 is empty", len(v1.last(t, "PASSIVE_UPDATE_V1")["voice_states"].([]any)), 0)
 }
 
+// TestUpdateOfVoiceOutOfSightSince: who went while the channel could be seen is gone, also when it
+// went there once more since.
+func TestUpdateOfVoiceOutOfSightSince(t *testing.T) {
+	w := largeWorld(t)
+	user := w.joinUser(102, UpdateV2)
+	w.publish("VOICE_STATE_UPDATE", `{"user_id":"103","channel_id":"12"}`)
+	w.tick()
+	want(t, "coming", voiceOf(t, user), "103 in 12, member 103")
+	w.publish("VOICE_STATE_UPDATE", `{"user_id":"103","channel_id":null}`)
+	w.publish("CHANNEL_UPDATE", `{"id":"12","permission_overwrites":[
+		{"id":"2000000000000000001","type":0,"deny":"1024"}]}`)
+	w.publish("VOICE_STATE_UPDATE", `{"user_id":"103","channel_id":"12"}`)
+	w.publish("VOICE_STATE_UPDATE", `{"user_id":"103","channel_id":null}`)
+	user.events = nil
+	w.tick()
+	want(t, "going", voiceOf(t, user), "103 left")
+}
+
 // TestUpdateAfterGainingSight: who sees a channel that was hidden before has never been told of its
 // messages, and is, once.
 func TestUpdateAfterGainingSight(t *testing.T) {

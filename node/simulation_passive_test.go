@@ -347,7 +347,7 @@ func (g *simGuild) tell(r *simSession, l *simListener, all bool) (t simTold) {
 			continue
 		}
 		for _, o := range slices.Backward(left) {
-			if o.user == user && g.in(r.user, &o.channel)&simView != 0 {
+			if o.user == user && g.saw(r.user, o.channel) {
 				t.gone = append(t.gone, user.String())
 				t.goneTexts = append(t.goneTexts, o.voice.text(user, 0))
 				break
@@ -355,6 +355,15 @@ func (g *simGuild) tell(r *simSession, l *simListener, all bool) (t simTold) {
 		}
 	}
 	return t
+}
+
+// saw says whether a user sees a channel as it was; somebody whom no channel names any more is no
+// exception there either.
+func (g *simGuild) saw(user wire.Snowflake, c simChannel) bool {
+	if !g.named()[user] {
+		c.grant = slices.DeleteFunc(slices.Clone(c.grant), func(o simGrant) bool { return o.member })
+	}
+	return g.in(user, &c)&simView != 0
 }
 
 // takeUpdate goes on with an update that is due; it reports false when the event is none of it.
