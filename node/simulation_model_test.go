@@ -150,8 +150,8 @@ func (s *simSession) take(p *simPipe, name, digest string, d []byte) {
 	due := st.due[st.read]
 	st.read++
 	if due.update != nil {
-		w.fail("%v: guild %d, an update is due:\n got  %s %s\n want one of %v, from number %d", p,
-			guild, name, digest, due.update.options, due.update.read)
+		w.fail("%v: guild %d, an update is due:\n got  %s %s\n want one of %v, behind %v", p,
+			guild, name, digest, due.update.options, due.update.taken)
 		return
 	}
 	want := due.event.full

@@ -252,7 +252,7 @@ func (g *simGuild) noteNamed(before map[wire.Snowflake]bool) {
 // simUpdate is what a session is to be told at a tick: any one of the lists of events.
 type simUpdate struct {
 	options [][]simEvent
-	read    int
+	taken   []simEvent
 }
 
 // tick tells the passive sessions the news, when that is due.
@@ -366,41 +366,59 @@ func (g *simGuild) saw(user wire.Snowflake, c simChannel) bool {
 	return g.in(user, &c)&simView != 0
 }
 
-// takeUpdate goes on with an update that is due; it reports false when the event is none of it.
+// takeUpdate goes on with an update that is due; it reports false when the event is none of it. An
+// update that could have ended earlier has, when what came since was the beginning of the next.
 func (st *simStream) takeUpdate(name, digest string) bool {
 	for st.read < len(st.due) && st.due[st.read].update != nil {
 		u := st.due[st.read].update
-		var left [][]simEvent
-		for _, o := range u.options {
-			if u.read < len(o) && o[u.read].name == name && o[u.read].full == digest {
-				left = append(left, o)
-			}
-		}
-		if len(left) > 0 {
-			u.options = left
-			u.read++
+		u.taken = append(u.taken, simEvent{name: name, full: digest})
+		if u.fits(len(u.taken), false) {
 			return true
 		}
-		if !u.done() {
+		u.taken = u.taken[:len(u.taken)-1]
+		end := len(u.taken)
+		for end >= 0 && !u.fits(end, true) {
+			end--
+		}
+		if end < 0 {
 			return false
 		}
 		st.read++
+		for _, e := range u.taken[end:] {
+			if !st.takeUpdate(e.name, e.full) {
+				return false
+			}
+		}
 	}
 	return false
 }
 
-// done says whether nothing more has to come.
-func (u *simUpdate) done() bool {
-	return slices.ContainsFunc(u.options, func(o []simEvent) bool { return len(o) == u.read })
+// fits says whether the first n events that were taken begin one of the lists, or are all of it.
+func (u *simUpdate) fits(n int, all bool) bool {
+	return slices.ContainsFunc(u.options, func(o []simEvent) bool {
+		return len(o) >= n && (!all || len(o) == n) && slices.Equal(o[:n], u.taken[:n])
+	})
 }
 
+// done says whether nothing more has to come.
 func (st *simStream) done() bool {
-	for _, due := range st.due[st.read:] {
-		if due.update == nil || !due.update.done() {
-			return false
-		}
+	if st.read == len(st.due) {
+		return true
 	}
-	return true
+	u := st.due[st.read].update
+	return u != nil && st.ends(st.read, u.taken)
+}
+
+// ends says whether the updates from number n on can have been these events and nothing else.
+func (st *simStream) ends(n int, events []simEvent) bool {
+	if n == len(st.due) {
+		return len(events) == 0
+	}
+	u := st.due[n].update
+	return u != nil && slices.ContainsFunc(u.options, func(o []simEvent) bool {
+		return len(o) <= len(events) && slices.Equal(o, events[:len(o)]) &&
+			st.ends(n+1, events[len(o):])
+	})
 }
 
 // untold names something that a passive session has not been told yet, "" when there is nothing.
