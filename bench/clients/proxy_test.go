@@ -154,7 +154,8 @@ func (p *proxy) join(client net.Conn, upstream string) {
 	go func() {
 		defer close(answered)
 		ended := pass(client, server)
-		p.update(func() { l.serverEnd = ended })
+		// A client that is back already has left this one: the node ends it for that.
+		p.update(func() { l.serverEnd = ended && p.links[len(p.links)-1] == l })
 	}()
 	pass(server, io.TeeReader(client, tap))
 	p.update(func() { l.clientEnd = !l.serverEnd })
