@@ -165,6 +165,7 @@ func applyChannelPut(t *turn, info wire.EventInfo, o object) *Error {
 	before := t.threadSightOf(id)
 	resight := old == nil || !slices.Equal(old.overwrites, c.overwrites)
 	g.putChannel(c)
+	g.checkRegions()
 	g.head = nil
 	if resight && old != nil {
 		g.noteChannel(id)

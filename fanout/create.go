@@ -163,6 +163,7 @@ func (g *Guild) Delete(now int64) Change {
 	}
 	t.keep(store.Op{Kind: store.OpDeleteGuild, Guild: uint64(g.id)})
 	t.c.Left = g.receivers.users()
+	g.closeRooms()
 	g.receivers, g.lists = receivers{}, nil
 	g.receivers.init()
 	g.classes = classes{}

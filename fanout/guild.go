@@ -16,7 +16,8 @@ type Guild struct {
 	users  *store.Users
 	pushes bool // Whether anybody wants them.
 	// Set before anybody joins.
-	limits Limits
+	limits  Limits
+	servers *VoiceServers // nil is none
 
 	// What the directory keeps.
 	document
@@ -31,6 +32,7 @@ type Guild struct {
 	// What lives as long as the sessions.
 	presences presences
 	voices    map[wire.Snowflake]*voiceState
+	rooms     map[wire.Snowflake]*voiceRoom // By channel.
 	receivers receivers
 	classes   classes
 	// watchers are the sessions that want to hear of a member wherever they heard of nobody else.
@@ -64,6 +66,7 @@ func NewGuild(id wire.Snowflake, users *store.Users) *Guild {
 		id: id, users: users, limits: DefaultLimits,
 		members: store.NewMembers(), roleSets: store.NewRoleSets(),
 		voices:   make(map[wire.Snowflake]*voiceState),
+		rooms:    make(map[wire.Snowflake]*voiceRoom),
 		timeouts: make(map[wire.Snowflake]int64),
 	}
 	g.receivers.init()
@@ -120,6 +123,7 @@ func (g *Guild) setDocument(d *document) {
 	g.setRoles(d.roles)
 	g.setChannels(d.channels)
 	g.setThreads(d.threads)
+	g.checkRegions()
 	g.head = nil
 	if g.docBytes == 0 {
 		g.docBytes = 4096

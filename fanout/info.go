@@ -126,13 +126,8 @@ func (g *Guild) Check() error {
 			return fmt.Errorf("guild %s: members of thread %s are out of order", g.id, th.id)
 		}
 	}
-	for user, v := range g.voices {
-		if g.channelByID[v.channel] == nil {
-			return fmt.Errorf("guild %s: user %s is in an unknown voice channel", g.id, user)
-		}
-		if v.held && g.receivers.get(v.handle) == nil {
-			return fmt.Errorf("guild %s: user %s is in voice without a session", g.id, user)
-		}
+	if err := g.checkVoice(); err != nil {
+		return err
 	}
 	if g.lists != nil {
 		if err := g.lists.check(); err != nil {

@@ -3,21 +3,24 @@ package fanout
 import (
 	"crypto/sha256"
 	"encoding/hex"
-	"hash/fnv"
 	"slices"
-	"strconv"
 
 	"throng/store"
 	"throng/wire"
 )
 
 // voiceState is where a member is in voice. It lives as long as the session that it is of, or, when
-// the backend made it, as long as the process.
+// the backend made it, as long as the process. A session outlives its socket by the resume window,
+// and so does its voice state: a client that loses the gateway for a moment goes on talking. Who
+// closes for good leaves voice at once.
 type voiceState struct {
 	channel wire.Snowflake
 	handle  Handle // Of the session; zero and not held when the backend made it.
 	held    bool
 	raw     []byte // The voice state object, without guild_id and member.
+
+	at   int          // In the users of the channel's room.
+	told *VoiceServer // What the session was told last; nil is none.
 }
 
 var voiceStateRules = []rule{
@@ -33,17 +36,36 @@ var voiceStateRules = []rule{
 
 // usersInVoice returns who is in the channel, or in any when it is 0, ascending.
 func (g *Guild) usersInVoice(channel wire.Snowflake) (users []wire.Snowflake) {
-	for user, v := range g.voices {
-		if channel == 0 || v.channel == channel {
-			users = append(users, user)
+	for id, room := range g.rooms {
+		if channel == 0 || id == channel {
+			users = append(users, room.users...)
 		}
 	}
 	slices.Sort(users)
 	return users
 }
 
+// mayEnter says whether the user may connect to the voice channel: by permission, and because
+// there is room for it. Who may move others gets into a full one; so does whomever the backend
+// puts there.
+func (g *Guild) mayEnter(user wire.Snowflake, c *channel, now int64) bool {
+	if !g.Can(user, c.id, wire.PermissionConnect, now) {
+		return false
+	}
+	limit, _ := wire.IntField(c.raw, "user_limit")
+	room := g.rooms[c.id]
+	if limit <= 0 || room == nil || int64(len(room.users)) < limit {
+		return true
+	}
+	if v := g.voices[user]; v != nil && v.channel == c.id {
+		return true
+	}
+	return g.Can(user, c.id, wire.PermissionMoveMembers, now)
+}
+
 // SetVoice is what a session asks of voice: to be in a channel, to move, to mute itself, or to
-// leave. A request for a channel that it may not connect to is passed over, as the protocol does.
+// leave. A request for a channel that it may not enter is passed over, as the protocol does: nobody
+// but the node hears of it, so nobody else could refuse it.
 func (g *Guild) SetVoice(h Handle, cmd wire.VoiceStateCommand, now int64) Change {
 	t := g.turn(now)
 	r := g.receivers.get(h)
@@ -56,7 +78,7 @@ func (g *Guild) SetVoice(h Handle, cmd wire.VoiceStateCommand, now int64) Change
 		return t.done()
 	}
 	c := g.channelByID[cmd.ChannelID]
-	if c == nil || !c.voice() || !g.Can(user, c.id, wire.PermissionConnect, now) {
+	if c == nil || !c.voice() || !g.mayEnter(user, c, now) {
 		return t.done()
 	}
 	member, _ := g.members.Get(uint64(user))
@@ -71,10 +93,10 @@ func (g *Guild) SetVoice(h Handle, cmd wire.VoiceStateCommand, now int64) Change
 		{"request_to_speak_timestamp", []byte("null")},
 	}
 	before := g.voices[user]
-	t.enterVoice(user, &voiceState{channel: c.id, handle: h, held: true, raw: o.bytes()})
+	v := &voiceState{channel: c.id, handle: h, held: true, raw: o.bytes()}
+	t.enterVoice(user, v)
 	if before == nil || before.channel != c.id || before.handle != h {
-		body := g.voiceServer(c.id, session, now)
-		t.private(h, wire.NewDispatch("VOICE_SERVER_UPDATE", body, nil))
+		t.tellServer(user, v)
 	}
 	return t.done()
 }
@@ -84,7 +106,19 @@ func (g *Guild) SetVoice(h Handle, cmd wire.VoiceStateCommand, now int64) Change
 func (t *turn) enterVoice(user wire.Snowflake, v *voiceState) {
 	g := t.g
 	before := g.voices[user]
-	g.voices[user] = v
+	if before != nil && before.channel == v.channel {
+		v.at = before.at
+		if before.handle == v.handle {
+			v.told = before.told
+		}
+		g.voices[user] = v
+	} else {
+		if before != nil {
+			g.depart(before)
+		}
+		g.voices[user] = v
+		g.arrive(user, v)
+	}
 	g.noteVoice(user, before)
 	now := g.sight(gate{channel: v.channel, need: wire.PermissionViewChannel})
 	if before != nil && before.channel != v.channel {
@@ -103,6 +137,7 @@ func (t *turn) leaveVoice(user wire.Snowflake) {
 	if v == nil {
 		return
 	}
+	g.depart(v)
 	delete(g.voices, user)
 	g.noteVoice(user, v)
 	saw := g.sight(gate{channel: v.channel, need: wire.PermissionViewChannel})
@@ -126,24 +161,6 @@ func (t *turn) publishVoice(user wire.Snowflake, raw []byte, visible Bitset) {
 	ev := toAll(info)
 	ev.Visible, ev.Own = visible, []wire.Snowflake{user}
 	t.publish("VOICE_STATE_UPDATE", append(dst, '}'), nil, ev)
-}
-
-// voiceServer is the body of VOICE_SERVER_UPDATE: one of the guild's servers, the same for everyone
-// in the channel, or none. There is no randomness here, so the token is a hash over the session's
-// id, which is random and known to the session and the node alone.
-func (g *Guild) voiceServer(channel wire.Snowflake, session string, now int64) []byte {
-	seed := g.id.AppendJSON(channel.AppendJSON(append([]byte(session), ':')))
-	sum := sha256.Sum256(strconv.AppendInt(append(seed, ':'), now, 10))
-	dst := append(hex.AppendEncode([]byte(`{"token":"`), sum[:8]), '"')
-	dst = g.id.AppendJSON(wire.AppendKey(dst, "guild_id"))
-	dst = wire.AppendKey(dst, "endpoint")
-	if len(g.voiceServers) == 0 {
-		return append(dst, "null}"...)
-	}
-	hash := fnv.New32a()
-	hash.Write(channel.Append(g.id.Append(nil)))
-	server := g.voiceServers[hash.Sum32()%uint32(len(g.voiceServers))]
-	return append(wire.AppendString(dst, server), '}')
 }
 
 // applyVoiceState is VOICE_STATE_UPDATE from the backend: a member joins, moves, leaves, is muted.
@@ -173,7 +190,8 @@ func applyVoiceState(t *turn, _ wire.EventInfo, o object) *Error {
 	}
 	next := &voiceState{channel: id}
 	whole := object{}
-	if before := g.voices[user]; before != nil {
+	before := g.voices[user]
+	if before != nil {
 		whole = parseObject(before.raw)
 		next.handle, next.held = before.handle, before.held
 	}
@@ -188,6 +206,9 @@ func applyVoiceState(t *turn, _ wire.EventInfo, o object) *Error {
 	}
 	next.raw = whole.bytes()
 	t.enterVoice(user, next)
+	if next.held && before.channel != id {
+		t.tellServer(user, next)
+	}
 	return nil
 }
 

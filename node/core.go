@@ -30,6 +30,7 @@ type core struct {
 	lookups *semaphore // of tokens and users' guilds, by workers
 
 	courier *courier
+	voice   *fanout.VoiceServers
 
 	clock  func() int64                           // monotonic milliseconds
 	wall   func() int64                           // unix milliseconds
@@ -71,6 +72,7 @@ type core struct {
 
 // settings are the limits in force, in the units the loops use.
 type settings struct {
+	errandLimits
 	wire              wire.Limits
 	handshakeMilli    int64
 	identifyMilli     int64
@@ -127,10 +129,6 @@ type settings struct {
 	flushBytesMax     int
 	controlBytesMax   int
 	chunksAheadMax    int
-	renamesMax        int
-	renameRoundMax    int
-	errandsMax        int
-	errandBatchMax    int
 	node              string
 	publicURL         string
 	trace             string // names the node in HELLO and READY
@@ -255,6 +253,7 @@ func newCore(s settings, log *slog.Logger, dir store.Directory) *core {
 		returns:  rate{perSecond: s.resumeRate, burst: s.resumeBurst},
 	}
 	c.courier = newCourier(c)
+	c.useVoice(nil)
 	return c
 }
 

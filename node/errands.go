@@ -7,12 +7,13 @@ import (
 	"time"
 
 	"throng/fanout"
+	"throng/tuning"
 	"throng/wire"
 )
 
 // courier brings what concerns many guilds to each of them, a little at a time: a new name of a
 // user who is in a thousand guilds must stall no shard, and whoever gave the name waits for none
-// of them.
+// of them; nor must ten thousand users who are on a media server that is lost.
 //
 // The naive way gives each shard all of its guilds at once. A bot that is in 100,000 guilds then
 // has a shard write events for half a second, and everybody else's messages wait behind it. Here a
@@ -27,6 +28,7 @@ type courier struct {
 	ring func() // wakes the owner
 
 	renames renames
+	voices  voiceMoves
 
 	// Owned by the courier's goroutine.
 	errands [][]errand // by shard, to be done in their order
@@ -49,6 +51,21 @@ type errand interface {
 	run(s *shard, g *fanout.Guild, budget int) (done int, more bool)
 }
 
+// errandLimits are the limits of what is brought to many guilds.
+type errandLimits struct {
+	renamesMax, renameRoundMax             int
+	errandsMax, errandBatchMax             int
+	voiceServersMax                        int
+	voiceMovesPerSecond, voiceMoveBatchMax int
+}
+
+var courierLimits = errandLimits{
+	renamesMax: tuning.RenamesMax, renameRoundMax: tuning.RenameRoundMax,
+	errandsMax: tuning.ErrandsMax, errandBatchMax: tuning.ErrandBatchMax,
+	voiceServersMax:     tuning.VoiceServersMax,
+	voiceMovesPerSecond: tuning.VoiceMovesPerSecond, voiceMoveBatchMax: tuning.VoiceMoveBatchMax,
+}
+
 func newCourier(c *core) *courier {
 	return &courier{core: c, ring: func() {}, renames: newRenames()}
 }
@@ -62,10 +79,11 @@ func (c *courier) pass() (left bool) {
 	c.collect()
 	c.tellSessions()
 	c.rename()
+	left = c.moveVoices()
 	for i := range c.errands {
 		c.send(i)
 	}
-	return len(c.untold) > 0
+	return left || len(c.untold) > 0
 }
 
 // collect takes back what shards have not come to.
@@ -157,7 +175,7 @@ func (b *errandBatch) giveBack() {
 
 // run is the courier's goroutine.
 func (c *courier) run(wake, stop <-chan struct{}) {
-	again := time.NewTicker(errandInterval)
+	again := time.NewTicker(tuning.ErrandInterval)
 	defer again.Stop()
 	for {
 		left := c.pass()

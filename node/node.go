@@ -73,6 +73,9 @@ func New(cfg Config, log *slog.Logger) (*Node, error) {
 	c.wall = func() int64 { return time.Now().UnixMilli() }
 	c.random = func(b []byte) { _, _ = rand.Read(b) }
 	c.giveUp = func() { os.Exit(1) }
+	voiceKey := make([]byte, voiceKeyBytes)
+	c.random(voiceKey)
+	c.useVoice(voiceKey)
 	if c.authenticate, err = authenticator(cfg, dir, log); err != nil {
 		return nil, errors.Join(err, dir.Close())
 	}

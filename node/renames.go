@@ -13,8 +13,6 @@ import (
 	"throng/wire"
 )
 
-const errandInterval = tuning.ErrandInterval
-
 // A user with a new name or picture is one record that is replaced in the table of users, from
 // which every event is written. Who has seen the old one has to be told: the user's own sessions by
 // USER_UPDATE, once each, and the members of each of the user's guilds.
@@ -195,7 +193,7 @@ func (n *Node) roomForUsers(ctx context.Context) error {
 		select {
 		case <-ctx.Done():
 			return api.Busy(busyRetry, "Too many users are being renamed.")
-		case <-time.After(errandInterval):
+		case <-time.After(tuning.ErrandInterval):
 		}
 	}
 	return nil

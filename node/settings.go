@@ -82,10 +82,7 @@ func (s *settings) queues() {
 	s.flushBytesMax = tuning.FlushBytesMax
 	s.controlBytesMax = tuning.ControlBytesMax
 	s.chunksAheadMax = tuning.ChunksAheadMax
-	s.renamesMax = tuning.RenamesMax
-	s.renameRoundMax = tuning.RenameRoundMax
-	s.errandsMax = tuning.ErrandsMax
-	s.errandBatchMax = tuning.ErrandBatchMax
+	s.errandLimits = courierLimits
 }
 
 func milli(d time.Duration) int64 { return d.Milliseconds() }

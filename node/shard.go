@@ -143,6 +143,7 @@ func (c *core) newGuild(id wire.Snowflake) *fanout.Guild {
 	g.SetLimits(fanout.Limits{
 		PassiveMembersMin: c.limits.passiveMembersMin, PassivePeriodMilli: c.limits.passiveMilli,
 	})
+	g.UseVoiceServers(c.voice)
 	if c.push != nil {
 		g.WantPushes()
 	}

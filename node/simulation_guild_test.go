@@ -289,11 +289,7 @@ func (g *simGuild) setVoice(r *simSession, v wire.VoiceStateCommand) {
 	if c == nil || c.kind != 2 || g.in(r.user, c)&need != need {
 		return
 	}
-	before := g.voices[r.user]
 	g.enterVoice(r.user, &simVoice{channel: c.id, holder: r, mute: v.SelfMute})
-	if before == nil || before.channel != c.id || before.holder != r {
-		r.give(g.id, &simEvent{name: "VOICE_SERVER_UPDATE", full: "server"}, true)
-	}
 }
 
 // enterVoice puts a member into voice. Who saw it before and does not see it now hears that it has

@@ -55,6 +55,7 @@ type simSession struct {
 	promised []wire.Snowflake
 	refused  map[wire.Snowflake]bool // could not be loaded when it was asked for
 	streams  map[wire.Snowflake]*simStream
+	servers  map[wire.Snowflake]string // of voice, by guild, as the client knows them
 	chunks   map[string]*simChunks
 	// What its client has made of what it heard: guild -> channel -> newest message.
 	pictures map[wire.Snowflake]map[wire.Snowflake]wire.Snowflake
@@ -93,7 +94,7 @@ func (m *simModel) session(id string) *simSession {
 	if s == nil {
 		s = &simSession{
 			m: m, id: id, streams: map[wire.Snowflake]*simStream{}, chunks: map[string]*simChunks{},
-			refused: map[wire.Snowflake]bool{},
+			refused: map[wire.Snowflake]bool{}, servers: map[wire.Snowflake]string{},
 		}
 		m.sessions[id] = s
 	}
@@ -135,8 +136,12 @@ func (s *simSession) take(p *simPipe, name, digest string, d []byte) {
 	if name == "GUILD_CREATE" || name == "GUILD_DELETE" || name == "GUILD_UPDATE" {
 		guild, _ = wire.SnowflakeField(d, "id")
 	}
-	if name == "GUILD_DELETE" {
+	switch name {
+	case "GUILD_DELETE":
 		s.leaveLists(guild)
+	case "VOICE_SERVER_UPDATE":
+		s.takeVoice(guild, d)
+		return
 	}
 	st := s.stream(guild)
 	s.draw(guild, name, d)

@@ -51,7 +51,9 @@ func (w *world) backend() {
 		w.publishUser()
 	case what < 18:
 		w.rename()
-	case what < 20, w.opts.stormy && what < 40:
+	case what < 21:
+		w.voiceServer()
+	case what < 23, w.opts.stormy && what < 40:
 		w.storm(g)
 	default:
 		w.publish(g, 1+r.IntN(3)*r.IntN(2))

@@ -116,6 +116,9 @@ func (w *world) begin(large bool) {
 		w.runAll()
 		w.putMembers(g, w.crowd())
 	}
+	for range w.rng.IntN(6) {
+		w.voiceServer()
+	}
 	for range w.opts.clients {
 		w.newClient()
 	}
@@ -145,6 +148,9 @@ func (w *world) check() {
 				w.fail("%v", err)
 			}
 		}
+	}
+	if err := w.core.voice.Check(); err != nil {
+		w.fail("%v", err)
 	}
 	if n := w.core.panics.Load(); n > 0 {
 		w.fail("%d panics", n)
@@ -274,8 +280,10 @@ func (w *world) waiting() string {
 			return fmt.Sprintf("client %d waits for %s", c.index, what)
 		}
 	}
-	if what := w.untold(); what != "" {
-		return what
+	for _, what := range []string{w.untold(), w.oldNames(), w.wrongServer()} {
+		if what != "" {
+			return what
+		}
 	}
-	return w.oldNames()
+	return ""
 }

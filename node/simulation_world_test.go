@@ -153,9 +153,12 @@ func (w *world) draw(large bool) settings {
 		loopPassMax:    1 + r.IntN(40), writeLineMax: 1 + r.IntN(40), relayPassMax: 1 + r.IntN(8),
 		putOffMax: 1 + r.IntN(40), flushPassMax: 1 + r.IntN(10), smallMax: r.IntN(4),
 		flushBytesMax: 1 << (8 + r.IntN(8)), controlBytesMax: 4096, chunksAheadMax: 1 + r.IntN(3),
-		renamesMax: 1 << 20, renameRoundMax: 1 + r.IntN(3), errandsMax: 1 + r.IntN(8),
-		errandBatchMax: 1 + r.IntN(3),
-		node:           "sim", publicURL: "ws://sim", trace: "sim", traceJSON: `"sim"`,
+		errandLimits: errandLimits{
+			renamesMax: 1 << 20, renameRoundMax: 1 + r.IntN(3), errandsMax: 1 + r.IntN(8),
+			errandBatchMax: 1 + r.IntN(3), voiceServersMax: 10,
+			voiceMovesPerSecond: 1 + r.IntN(1000), voiceMoveBatchMax: 1 + r.IntN(3),
+		},
+		node: "sim", publicURL: "ws://sim", trace: "sim", traceJSON: `"sim"`,
 	}
 	if r.IntN(3) == 0 {
 		o.roomBytes = 64 << r.IntN(8)

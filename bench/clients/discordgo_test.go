@@ -59,6 +59,12 @@ func dialDiscordgo(t *testing.T, n *node, token string, rec *record) client {
 		}
 		rec.add(event{Kind: "chunk", ID: e.Nonce, IDs: ids, Chunks: e.ChunkCount})
 	})
+	session.AddHandler(func(_ *discordgo.Session, e *discordgo.VoiceServerUpdate) {
+		rec.add(event{Kind: "voice", ID: e.GuildID, Text: e.Endpoint})
+	})
+	session.AddHandler(func(_ *discordgo.Session, e *discordgo.UserUpdate) {
+		rec.add(event{Kind: "user", Text: e.Username})
+	})
 	session.AddHandler(func(*discordgo.Session, *discordgo.Resumed) {
 		rec.add(event{Kind: "resumed"})
 	})
@@ -82,6 +88,13 @@ func (c *discordgoClient) members(t *testing.T, guild string) (ids []string, chu
 		chunks++
 	}
 	return ids, chunks
+}
+
+func (c *discordgoClient) speak(t *testing.T, guild, channel string) {
+	t.Helper()
+	if err := c.session.ChannelVoiceJoinManual(guild, channel, false, false); err != nil {
+		t.Fatal(err)
+	}
 }
 
 func (c *discordgoClient) post(t *testing.T, channel, content string) {

@@ -51,6 +51,16 @@ func dialDisgo(t *testing.T, n *node, token string, rec *record) client {
 			rec.add(event{Kind: "message", ID: e.MessageID.String(), Text: e.Message.Content,
 				Channel: e.ChannelID.String(), Author: e.Message.Author.ID.String()})
 		}),
+		bot.WithEventListenerFunc(func(e *events.VoiceServerUpdate) {
+			heard := event{Kind: "voice", ID: e.GuildID.String()}
+			if e.Endpoint != nil {
+				heard.Text = *e.Endpoint
+			}
+			rec.add(heard)
+		}),
+		bot.WithEventListenerFunc(func(e *events.SelfUpdate) {
+			rec.add(event{Kind: "user", Text: e.SelfUser.Username})
+		}),
 		bot.WithEventListenerFunc(func(*events.Resumed) { rec.add(event{Kind: "resumed"}) }),
 		bot.WithEventListenerFunc(func(e *events.Raw) {
 			if e.EventType == gateway.EventTypeGuildMembersChunk {
@@ -80,6 +90,17 @@ func (c *disgoClient) members(t *testing.T, guild string) (ids []string, chunks 
 		ids = append(ids, member.User.ID.String())
 	}
 	return ids, len(c.rec.wait(t, 1, "chunk"))
+}
+
+func (c *disgoClient) speak(t *testing.T, guild, channel string) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	to := snowflake.MustParse(channel)
+	err := c.bot.UpdateVoiceState(ctx, snowflake.MustParse(guild), &to, false, false)
+	if err != nil {
+		t.Fatal(err)
+	}
 }
 
 func (c *disgoClient) post(t *testing.T, channel, content string) {

@@ -208,6 +208,8 @@ func suite(t *testing.T, lib library) {
 		{"receives messages in order", l.receives},
 		{"posts and hears itself", l.posts},
 		{"gets all members in chunks", l.getsMembers},
+		{"joins voice and follows its server", l.speaks},
+		{"hears its new name", l.isRenamed},
 		{"resumes after a cut without loss", func(t *testing.T) { l.resumes(t, 100) }},
 		{"resumes the resumed session with much to catch up", func(t *testing.T) {
 			l.resumes(t, 2000)

@@ -46,6 +46,10 @@ func (d *adminDoor) routes(mux *http.ServeMux) {
 	d.route(mux, "/v1/sessions", methods{"GET": d.listSessions})
 	d.route(mux, "/v1/sessions/{id}/reconnect", methods{"POST": d.reconnectSession})
 	d.route(mux, "/v1/sessions/{id}", methods{"GET": d.getSession, "DELETE": d.deleteSession})
+	d.route(mux, "/v1/voice/servers", methods{"GET": d.listVoiceServers})
+	d.route(mux, "/v1/voice/servers/{name}",
+		methods{"PUT": d.putVoiceServer, "DELETE": d.deleteVoiceServer})
+	d.route(mux, "/v1/voice/servers/{name}/load", methods{"POST": d.postVoiceLoad})
 	d.route(mux, "/v1/node", methods{"GET": d.getNode})
 	d.route(mux, "/v1/drain", methods{"POST": d.postDrain})
 	d.route(mux, "/debug/check", methods{"GET": d.check})

@@ -36,6 +36,15 @@
 //	GET    /v1/sessions/{id}      what the node knows of it
 //	DELETE /v1/sessions/{id}      end it; it cannot be resumed
 //	POST   /v1/sessions/{id}/reconnect  ask its client to reconnect and resume (op 7)
+//	PUT    /v1/voice/servers/{name}  add or change a media server: region (as in a channel's
+//	                              rtc_region), endpoint (host:port), capacity in users; secret,
+//	                              which signs the tokens of its users; load and expires_in, as in
+//	                              a report. In memory only: a media server reports again
+//	POST   /v1/voice/servers/{name}/load  a media server's report: {"load":users}; expires_in
+//	                              seconds (30) without another one and it is lost, and who is on
+//	                              it is sent to another. 404 asks for a PUT, as after a restart
+//	DELETE /v1/voice/servers/{name}  it is gone, and who is on it is sent to another
+//	GET    /v1/voice/servers      all of them, with load and users
 //	GET    /v1/node               version, limits in force, counts
 //	POST   /v1/drain              what SIGTERM does
 //	GET    /debug/check           the invariants over live state; 500 with the first that fails

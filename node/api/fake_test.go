@@ -26,6 +26,7 @@ type fakeNode struct {
 	sessions map[string]SessionInfo
 	posted   []MessageInput
 	toUsers  map[wire.Snowflake][]EventInput
+	voice    map[string]VoiceServerInput
 	typing   int
 	batches  []int // Size of every batch of lines, in order.
 	drained  bool
@@ -54,6 +55,7 @@ func newFake() *fakeNode {
 		channels: map[wire.Snowflake]wire.Snowflake{},
 		sessions: map[string]SessionInfo{},
 		toUsers:  map[wire.Snowflake][]EventInput{},
+		voice:    map[string]VoiceServerInput{},
 	}
 }
 

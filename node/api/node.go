@@ -19,6 +19,7 @@ type Node interface {
 	Publishing
 	Watching
 	Clients
+	Voice
 }
 
 // Provisioning is what a backend keeps on the node: users, tokens, guilds and members.
@@ -90,6 +91,17 @@ type Clients interface {
 	// PostMessage publishes MESSAGE_CREATE and returns the message; see MessageInput.Append.
 	PostMessage(ctx context.Context, channel, as wire.Snowflake, m MessageInput) ([]byte, error)
 	Typing(ctx context.Context, channel, as wire.Snowflake) error
+}
+
+// Voice is the table of media servers, which the node chooses from for who connects to voice.
+type Voice interface {
+	// PutVoiceServer adds a server or changes one. One whose endpoint changes is another one.
+	PutVoiceServer(ctx context.Context, name string, s VoiceServerInput) error
+	// ReportVoiceServer is a server's word that it lives. Unless it comes again within expiresIn,
+	// 0 being what the node finds right, the server is lost.
+	ReportVoiceServer(ctx context.Context, name string, load int, expiresIn time.Duration) error
+	RemoveVoiceServer(ctx context.Context, name string) error
+	VoiceServers(ctx context.Context) ([]VoiceServerInfo, error)
 }
 
 // UserInput is a user to create or replace.
