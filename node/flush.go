@@ -97,6 +97,9 @@ func (l *loop) writeNow(k *socket) {
 		if !l.put(k, buf, 0) {
 			return
 		}
+		if k.stuck != 0 {
+			k.stuck = l.time // It took that, whether or not it takes what follows.
+		}
 		buf = buf[:0]
 	}
 	buf = append(buf, k.control...)
