@@ -197,7 +197,8 @@ func (l *loop) admit(k *socket, id *identity) {
 		return
 	}
 	b := identifyBucket{wire.Snowflake(id.user.ID), id.command.Shard[0] % n}
-	wait, ok := l.core.buckets.reserve(b, l.core.clock(), l.core.limits.identifyGapMilli,
+	now := l.core.clock()
+	wait, ok := l.core.buckets.reserve(b, now, l.core.limits.identifyGapMilli,
 		l.core.limits.identifyWaitMilli)
 	switch {
 	case !ok:
@@ -209,7 +210,7 @@ func (l *loop) admit(k *socket, id *identity) {
 		l.begin(k, id)
 	default:
 		k.state, k.opening.identity = socketWaiting, id
-		l.due(k, l.time+wait)
+		l.due(k, l.time+now-l.ticked+wait) // The loop's clock stands still between two ticks.
 	}
 }
 

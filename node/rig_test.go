@@ -218,9 +218,16 @@ func (r *rig) publish(guild wire.Snowflake, numbers ...int) {
 	}
 }
 
+// publishEvent publishes as a backend does, which comes again when it is told to.
 func (r *rig) publishEvent(guild wire.Snowflake, e api.EventInput) {
 	r.t.Helper()
-	_, rejected, err := r.Publish(r.context(), guild, []api.EventInput{e})
+	var rejected []error
+	var err error
+	r.until("the guild takes an event", func() bool {
+		var busy *api.Error
+		_, rejected, err = r.Publish(r.context(), guild, []api.EventInput{e})
+		return !errors.As(err, &busy) || busy.Status != http.StatusTooManyRequests
+	})
 	if err = errors.Join(append(rejected, err)...); err != nil {
 		r.t.Fatal(err)
 	}

@@ -1,6 +1,7 @@
 package node
 
 import (
+	"math"
 	"math/rand/v2"
 	"sync"
 	"sync/atomic"
@@ -144,7 +145,7 @@ func TestSemaphoreHoldsTheLimit(t *testing.T) {
 		all.Go(func() {
 			r := rand.New(rand.NewPCG(uint64(g), 1))
 			for range rounds {
-				p, ok := s.acquire(clock.Load() + 1_000_000)
+				p, ok := s.acquire(math.MaxInt64)
 				if !ok {
 					continue
 				}
