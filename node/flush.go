@@ -25,11 +25,10 @@ func (l *loop) flushSoon(sessions int) {
 // flushLate writes to a share of those who were given what many others get. While turns are left
 // the writes are put off, up to a bound on the receivers looked at: a session that is written once
 // with all the events of a burst costs little more than one that is written with the first of them.
-// Then all who stand in line at that moment are written, share by share, and events that come
-// meanwhile are handed out to those whose turn has not come.
-func (l *loop) flushLate(looked int) {
+// Then comes a round: all who stand in line at that moment are written, share by share, and events
+// that are handed out meanwhile, up to the same bound, go along with those whose turn has not come.
+func (l *loop) flushLate() {
 	if l.owed == 0 {
-		l.putOff += looked
 		if l.board.Busy() && l.putOff < l.core.limits.putOffMax {
 			return
 		}

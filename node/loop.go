@@ -96,17 +96,27 @@ func (l *loop) pass() {
 	empty := l.answered()
 	empty = l.takeInbox() && empty
 	l.flushSoon(l.core.limits.flushPassMax)
-	start := time.Now()
-	looked := l.board.Work(l.core.limits.relayPassMax, l.private, l.stepped)
-	if looked > 0 {
-		l.stats.handled(kindRelay+messageKind(fanout.MsgPublish), start)
-	}
+	l.handOut()
 	l.goOnStreams()
-	l.flushLate(looked)
+	l.flushLate()
 	l.stats.publish(l)
 	// NB: the inbox rings again only after it was found empty.
 	if !empty || l.board.Busy() || l.out.HasDirty() {
 		l.again()
+	}
+}
+
+// handOut lets guilds have their turns, until as many receivers have been looked at as may be
+// between two rounds of writes: what is handed out faster than it can be written only makes the
+// sessions' lists longer, until they are lost.
+func (l *loop) handOut() {
+	if l.putOff >= l.core.limits.putOffMax {
+		return
+	}
+	start := time.Now()
+	looked := l.board.Work(l.core.limits.relayPassMax, l.private, l.stepped)
+	if l.putOff += looked; looked > 0 {
+		l.stats.handled(kindRelay+messageKind(fanout.MsgPublish), start)
 	}
 }
 
@@ -265,7 +275,7 @@ func (l *loop) tick() {
 	l.retryBlocked()
 	l.goOnStreams()
 	l.flushSoon(l.core.limits.flushPassMax)
-	l.flushLate(0)
+	l.flushLate()
 	l.stats.publish(l)
 	if l.out.HasDirty() {
 		l.again()
