@@ -47,7 +47,7 @@ type Private func(to Handle, d []*wire.Dispatch)
 func (b *Board) Handle(m *Msg, private Private, done func(*Msg)) {
 	n, ok := b.numbers[m.Guild]
 	switch {
-	case ok && (b.relays[n].waiting || m.Kind == MsgPublish && !b.small(b.relays[n])):
+	case ok && (b.relays[n].waiting || m.Kind == MsgPublish && !b.atOnce(b.relays[n])):
 		r := b.relays[n]
 		r.queue = append(r.queue, m)
 		b.queued++
@@ -190,6 +190,10 @@ func (b *Board) goOn(r *relay, limit int) (looked int) {
 	}
 	return looked
 }
+
+// atOnce says that an event need not wait for a turn. NB: one may be under way without a turn: a
+// panic has ended its pass, and the next event takes it up.
+func (b *Board) atOnce(r *relay) bool { return b.small(r) && r.event == nil }
 
 // small says that everybody here is told in no time.
 func (b *Board) small(r *relay) bool { return r.len() <= b.smallMax }

@@ -240,6 +240,26 @@ func TestFewWaitForNoTurn(t *testing.T) {
 	}
 }
 
+// TestEventAfterAPassThatEndedInItsMiddle takes up what is left of the event before it.
+func TestEventAfterAPassThatEndedInItsMiddle(t *testing.T) {
+	s := newStage(t)
+	s.board.smallMax = 2
+	for range 2 {
+		s.join(1, s.open(), 0)
+	}
+	event := func() *Event {
+		return &Event{Visible: Bitset{1}, Dispatch: wire.NewDispatch("TEST", []byte(`{}`), nil)}
+	}
+	r := s.board.relays[s.board.numbers[1]]
+	r.begin(event())
+	r.next = 1 // The first has it.
+	s.step(&Msg{Kind: MsgPublish, Guild: 1, Event: event()})
+	s.work(1 << 20)
+	if got := s.board.Deliveries(); got != 3 {
+		t.Errorf("%d deliveries, want the one that was left and two", got)
+	}
+}
+
 // BenchmarkPass is what a receiver costs in the inner loop: the look, and the position given.
 func BenchmarkPass(b *testing.B) {
 	const receivers = 10_000
