@@ -38,6 +38,9 @@ type renames struct {
 	// Atomic: counted down by the shards.
 	fences atomic.Int32
 	kept   atomic.Bool
+
+	// Atomic: users who wait, or are in the round.
+	ahead atomic.Int64
 }
 
 func newRenames() renames { return renames{known: map[wire.Snowflake]struct{}{}} }
@@ -50,6 +53,7 @@ func (c *courier) renamed(user wire.Snowflake) {
 	if !known {
 		r.known[user] = struct{}{}
 		r.waiting = append(r.waiting, user)
+		r.ahead.Add(1)
 	}
 	r.mu.Unlock()
 	if !known {
@@ -58,11 +62,7 @@ func (c *courier) renamed(user wire.Snowflake) {
 }
 
 // full says whether whoever puts users should wait.
-func (r *renames) full(limit int) bool {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return len(r.waiting) >= limit
-}
+func (r *renames) full(limit int) bool { return r.ahead.Load() >= int64(limit) }
 
 // take returns the next users, at most count.
 func (r *renames) take(count int) []wire.Snowflake {
@@ -86,6 +86,7 @@ func (c *courier) rename() {
 		for _, user := range r.round {
 			c.spread(user)
 		}
+		r.ahead.Add(-int64(len(r.round)))
 		r.round = nil
 		r.kept.Store(false)
 	}

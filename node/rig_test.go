@@ -164,7 +164,8 @@ func until(t testing.TB, what string, ok func() bool) {
 	}
 }
 
-// user makes a user; its token is what tokenOf says.
+// user makes a user; its token is what tokenOf says. The news of it are over when it returns, and
+// come between nothing that the test looks at.
 func (r *rig) user(id wire.Snowflake, bot bool) {
 	r.t.Helper()
 	doc := fmt.Appendf(nil, `{"id":"%d","username":"u%d","discriminator":"0","global_name":null,`+
@@ -173,6 +174,7 @@ func (r *rig) user(id wire.Snowflake, bot bool) {
 	if err = errors.Join(append(errs, err)...); err != nil {
 		r.t.Fatal(err)
 	}
+	r.until("the user is told of", func() bool { return r.core.courier.renames.ahead.Load() == 0 })
 }
 
 func tokenOf(id wire.Snowflake) string { return fmt.Sprintf("token.of.%d", id) }
