@@ -115,16 +115,23 @@ func TestCloseOfAStuckSocketIsNotTakenForItsFrame(t *testing.T) {
 }
 
 func closeMidFrame(t *testing.T, size int, code wire.CloseCode) {
-	r, reader, slow := slowRig(t, Config{}, func(c *core) { c.limits.lingerMilli = 10_000 })
-	midFrame := false
-	for n := 1; !midFrame; n++ {
+	r, reader, slow := slowRig(t, Config{}, func(c *core) {
+		c.limits.lingerMilli, c.limits.lagMilli = 10_000, 3_600_000
+	})
+	for n, midFrame := 1, false; !midFrame; n++ {
 		r.publishEvent(100, namedEvent("TEST_EVENT",
 			fmt.Sprintf(`{"n":%d,"big":"%s"}`, n, repeat("y", size+n%97))))
 		reader.wantNumber(n)
+		betweenFrames := false
 		r.eachSocket(func(l *loop, k *socket) {
-			s := k.session
-			midFrame = midFrame || s != nil && k.stuck != 0 && l.out.Partial(s.slot)
+			if s := k.session; s != nil && k.stuck != 0 {
+				midFrame = l.out.Partial(s.slot)
+				betweenFrames = !midFrame
+			}
 		})
+		if betweenFrames {
+			slow.wantOp(wire.OpDispatch) // The kernel may take a part next time.
+		}
 	}
 	open := 1
 	switch code {
