@@ -100,6 +100,7 @@ func (t *turn) removeMember(user wire.Snowflake, path string) *Error {
 	t.expel(user)
 	t.leaveVoice(user)
 	g.presences.remove(user)
+	delete(g.unsaid.of, user)
 	g.members.Delete(uint64(user))
 	g.relist(user)
 	t.keep(store.Op{Kind: store.OpDeleteMember, Guild: uint64(g.id), User: uint64(user)})

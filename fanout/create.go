@@ -48,7 +48,7 @@ func (g *Guild) Leave(h Handle, now int64) Change {
 		t.leaveVoice(user)
 	}
 	if spoke {
-		t.losePresence(user)
+		t.regard(user)
 	}
 	return t.done()
 }

@@ -31,6 +31,7 @@ type Guild struct {
 
 	// What lives as long as the sessions.
 	presences presences
+	unsaid    presenceNews
 	voices    map[wire.Snowflake]*voiceState
 	rooms     map[wire.Snowflake]*voiceRoom // By channel.
 	receivers receivers

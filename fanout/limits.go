@@ -55,11 +55,22 @@ type Limits struct {
 	PassiveMembersMin int
 	// PassivePeriodMilli is the time between two updates to passive sessions.
 	PassivePeriodMilli int64
+	// Presences are told so long after the first change, or so long when there is much to do.
+	PresencePeriodMilli, PresencePeriodMaxMilli int64
 }
 
 // DefaultLimits are those of package tuning. The protocol has 75,000 members for the first; half a
 // minute is what one of the open servers has for the second, Discord does not say.
-var DefaultLimits = Limits{PassiveMembersMin: 75_000, PassivePeriodMilli: 30_000}
+var DefaultLimits = Limits{PassiveMembersMin: 75_000, PassivePeriodMilli: 30_000,
+	PresencePeriodMilli: 50, PresencePeriodMaxMilli: 250}
+
+// Presences: so many users are told of at once, 8 µs of the shard each, unless that makes more than
+// so many deliveries, which is what a relay does in one go. Of a user so many sessions count.
+const (
+	presencesMax          = 200
+	presenceDeliveriesMax = 15_000
+	presenceSessionsMax   = 64
+)
 
 // MembersPassMax members are loaded, or have their records changed, in one call: at 5 to 10 µs each
 // no more than 2 ms of the shard, which has other guilds.

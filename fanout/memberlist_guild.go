@@ -181,11 +181,8 @@ func (ls *guildLists) appendMember(dst []byte, user wire.Snowflake) []byte {
 	m.User = uint64(user)
 	view := g.view()
 	dst = view.append(dst, m, 0)
-	p := g.presences.get(user)
-	if p == nil {
-		p = offline
-	}
-	dst = p.append(wire.AppendKey(dst[:len(dst)-1], "presence"), user, g.id)
+	dst = wire.AppendKey(dst[:len(dst)-1], "presence")
+	dst = g.presences.get(user).append(dst, user, g.id)
 	return append(dst, '}')
 }
 

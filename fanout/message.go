@@ -29,6 +29,7 @@ type Receiver struct {
 	LargeThreshold int
 	SessionID      SessionID
 	Bot            bool
+	Platform       wire.Platform
 	// Updates is what the session wants to be told while it is passive.
 	Updates UpdateMode
 }

@@ -168,15 +168,17 @@ func (g *Guild) noteRole(old, next *role) {
 // NextTick returns when the guild wants Tick to be called, in unix milliseconds; 0 is not before
 // something happens.
 func (g *Guild) NextTick() int64 {
-	due, lists := g.NewsDue(), g.listsDue()
-	if due == 0 || lists != 0 && lists < due {
-		return lists
+	soonest := int64(0)
+	for _, due := range [...]int64{g.NewsDue(), g.listsDue(), g.presencesDue()} {
+		if soonest == 0 || due != 0 && due < soonest {
+			soonest = due
+		}
 	}
-	return due
+	return soonest
 }
 
 // NewsDue returns when the passive sessions are to be told the news; 0 is that there are none. It
-// is one of the two that NextTick is the earlier of.
+// is one of those that NextTick is the earliest of.
 func (g *Guild) NewsDue() int64 {
 	if g.receivers.passive == 0 || !g.news.any() {
 		return 0
@@ -184,11 +186,12 @@ func (g *Guild) NewsDue() int64 {
 	return max(g.news.lastAt+g.limits.PassivePeriodMilli, 1)
 }
 
-// Tick does what has become due: the passive sessions are told the news, and, as after any call,
-// the subscribers of member lists what has changed there.
+// Tick does what has become due: presences are told, the passive sessions are told the news, and,
+// as after any call, the subscribers of member lists what has changed there.
 func (g *Guild) Tick(now int64) Change {
 	due := g.NewsDue()
 	t := g.turn(now)
+	t.tellPresences()
 	if due != 0 && due <= now {
 		u := g.update()
 		t.send(Msg{Kind: MsgPublish, Loop: PassiveLoops, Event: &Event{Passive: true, Update: u}})

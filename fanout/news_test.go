@@ -230,7 +230,7 @@ func BenchmarkTick(b *testing.B) {
 	}
 	w := newWorld(b, fmt.Sprintf(`{"name":"g","owner_id":"1","roles":[%s],"channels":[%s]}`,
 		strings.Join(roles, ","), strings.Join(channels, ",")))
-	w.g.SetLimits(Limits{PassiveMembersMin: 1})
+	w.limit(1)
 	s := newStage(b)
 	const sessions = 16_000
 	for i := range wire.Snowflake(60) {

@@ -1,6 +1,7 @@
 package fanout
 
 import (
+	"bytes"
 	"maps"
 	"slices"
 	"sync"
@@ -69,9 +70,13 @@ func (ps *presences) users() []wire.Snowflake {
 	return slices.Sorted(maps.Keys(ps.byUser))
 }
 
+// equal reports whether both look the same; nil is offline.
 func (p *presence) equal(q *presence) bool {
-	return p.status == q.status && string(p.activities) == string(q.activities) &&
-		string(p.client) == string(q.client)
+	if p == nil || q == nil || p == q {
+		return p == q
+	}
+	return p.status == q.status && bytes.Equal(p.activities, q.activities) &&
+		bytes.Equal(p.client, q.client)
 }
 
 // offline is the presence of whoever has none.
@@ -79,8 +84,11 @@ var offline = &presence{
 	status: wire.StatusOffline, activities: []byte("[]"), client: []byte("{}"),
 }
 
-// append appends the presence of the user, with the guild's id when guild is not 0.
+// append appends the presence of the user, with the guild's id when guild is not 0. nil is offline.
 func (p *presence) append(dst []byte, user, guild wire.Snowflake) []byte {
+	if p == nil {
+		p = offline
+	}
 	dst = user.AppendJSON(append(dst, `{"user":{"id":`...))
 	dst = append(dst, '}')
 	if guild != 0 {
@@ -92,8 +100,36 @@ func (p *presence) append(dst []byte, user, guild wire.Snowflake) []byte {
 	return append(dst, '}')
 }
 
+// newPresence is that of somebody with one session.
+func newPresence(status string, activities []byte, on wire.Platform) *presence {
+	p := &presence{status: status, activities: activities}
+	if len(activities) == 0 {
+		p.activities = offline.activities
+	}
+	p.client = wire.AppendKey([]byte{'{'}, on.String())
+	p.client = append(wire.AppendString(p.client, status), '}')
+	return p
+}
+
+// statuses are what others may see of somebody with a session, and of several sessions the first
+// in this order counts: who wants to be left alone on one device is left alone, and who sits at
+// one is there.
+var statuses = []string{wire.StatusDND, wire.StatusOnline, wire.StatusIdle}
+
+// idlePresences are those of people who do nothing that they tell of, which is nearly everybody:
+// they share one value per status and platform.
+var idlePresences = func() (idle [wire.Platforms]map[string]*presence) {
+	for on := range idle {
+		idle[on] = map[string]*presence{}
+		for _, status := range statuses {
+			idle[on][status] = newPresence(status, nil, wire.Platform(on))
+		}
+	}
+	return idle
+}()
+
 // presenceOf makes a presence of what a session said of itself; nil when it is offline to others.
-func presenceOf(cmd wire.PresenceCommand) *presence {
+func presenceOf(cmd wire.PresenceCommand, on wire.Platform) *presence {
 	if cmd.Status == wire.StatusOffline || cmd.Status == wire.StatusInvisible {
 		return nil
 	}
@@ -102,122 +138,61 @@ func presenceOf(cmd wire.PresenceCommand) *presence {
 		status = wire.StatusOnline
 	}
 	if len(cmd.Activities) == 0 || string(cmd.Activities) == "[]" {
-		if p := idlePresences[status]; p != nil {
+		if p := idlePresences[on][status]; p != nil {
 			return p
 		}
 	}
-	return newPresence(status, cmd.Activities)
+	return newPresence(status, cmd.Activities, on)
 }
 
-func newPresence(status string, activities []byte) *presence {
-	p := &presence{status: status, activities: activities}
-	if len(activities) == 0 {
-		p.activities = offline.activities
+// together is the presence of a user with these sessions, newest first: on each platform, and
+// altogether, the status that comes first in statuses; and all that is being done, once each, as
+// far as activitiesBytesMax goes.
+func together(said []sessionPresence) *presence {
+	switch len(said) {
+	case 0:
+		return nil
+	case 1:
+		return said[0].presence
 	}
-	p.client = append(wire.AppendString([]byte(`{"web":`), status), '}')
-	return p
-}
-
-// idlePresences are those of people who do nothing that they tell of, which is nearly everybody:
-// they share one value per status.
-var idlePresences = map[string]*presence{
-	wire.StatusOnline: newPresence(wire.StatusOnline, nil),
-	wire.StatusIdle:   newPresence(wire.StatusIdle, nil),
-	wire.StatusDND:    newPresence(wire.StatusDND, nil),
-}
-
-// SetPresence takes note of what a session says of itself. Of a user with several sessions the
-// latest word counts, and when that session ends the newest of the others that has spoken.
-func (g *Guild) SetPresence(h Handle, cmd wire.PresenceCommand, now int64) Change {
-	t := g.turn(now)
-	if r := g.receivers.get(h); r != nil {
-		r.presence = presenceOf(cmd)
-		r.spoke = true
-		t.setPresence(r.User, r.presence)
-	}
-	return t.done()
-}
-
-// setPresence changes the user's presence and tells those who want to know.
-func (t *turn) setPresence(user wire.Snowflake, p *presence) {
-	if !t.g.presences.set(user, p) {
-		return
-	}
-	t.g.relist(user)
-	if p == nil {
-		p = offline
-	}
-	info, _ := wire.LookupEvent("PRESENCE_UPDATE")
-	ev := toAll(info)
-	ev.Self, ev.SelfRule, ev.About = user, info.Self, user
-	t.publish("PRESENCE_UPDATE", p.append(nil, user, t.g.id), nil, ev)
-}
-
-// losePresence follows the end of a session that had spoken.
-func (t *turn) losePresence(user wire.Snowflake) {
-	var left *presence
-	heard := false
-	t.g.receivers.of(user, func(r *receiver) {
-		if r.spoke && !heard {
-			left, heard = r.presence, true
+	var best [wire.Platforms]int // Index into statuses, plus one.
+	overall := len(statuses)
+	for _, s := range said {
+		rank := slices.Index(statuses, s.presence.status)
+		overall = min(overall, rank)
+		if at := &best[s.on]; *at == 0 || rank+1 < *at {
+			*at = rank + 1
 		}
-	})
-	t.setPresence(user, left)
-}
-
-var presenceRules = []rule{
-	{key: "status", shape: shapeString, value: `"online"`},
-	{key: "activities", shape: shapeArray, value: "[]"},
-	{key: "client_status", shape: shapeObject},
-}
-
-// applyPresence is PRESENCE_UPDATE from the backend, about any member.
-func applyPresence(t *turn, info wire.EventInfo, o object) *Error {
-	user, ok := o.id("user_id")
-	if raw := o.get("user"); raw != nil && wire.IsObject(raw) {
-		user, ok = wire.SnowflakeField(raw, "id")
 	}
-	if !ok {
-		return invalid("d.user.id", "It must be an id.")
-	}
-	if _, member := t.g.members.Get(uint64(user)); !member {
-		return notFound("d.user.id", "The guild has no such member.")
-	}
-	if err := applyRules(&o, presenceRules); err != nil {
-		return err.under("d")
-	}
-	status, _ := wire.DecodeString(o.get("status"))
-	p := &presence{
-		status: status, activities: compact(o.get("activities")),
-		client: compact(o.get("client_status")),
-	}
-	switch status {
-	case wire.StatusOffline, wire.StatusInvisible:
-		p = nil
-		o.set("status", []byte(`"offline"`))
-	case wire.StatusOnline, wire.StatusIdle, wire.StatusDND:
-		if len(p.client) == 0 {
-			p.client = append(append([]byte(`{"web":`), o.get("status")...), '}')
+	client := []byte{'{'}
+	for on, rank := range best {
+		if rank > 0 {
+			client = wire.AppendKey(client, wire.Platform(on).String())
+			client = wire.AppendString(client, statuses[rank-1])
 		}
-	default:
-		return invalid("d.status", "It must be online, idle, dnd, invisible or offline.")
 	}
-	t.g.presences.set(user, p)
-	t.g.relist(user)
-	account := object{}
-	if raw := o.get("user"); raw != nil && wire.IsObject(raw) {
-		account = parseObject(raw)
+	return &presence{status: statuses[overall], activities: allActivities(said),
+		client: append(client, '}')}
+}
+
+// sessionPresence is what one of a user's sessions said, and where it runs.
+type sessionPresence struct {
+	presence *presence
+	on       wire.Platform
+}
+
+func allActivities(said []sessionPresence) []byte {
+	all := []byte{'['}
+	var seen [][]byte
+	for _, s := range said {
+		wire.EachElement(s.presence.activities, func(raw []byte) bool {
+			known := slices.ContainsFunc(seen, func(o []byte) bool { return bytes.Equal(o, raw) })
+			if !known && len(all)+len(raw) < wire.ActivitiesBytesMax {
+				seen = append(seen, raw)
+				all = append(wire.AppendComma(all), raw...)
+			}
+			return true
+		})
 	}
-	account.setID("id", user)
-	o.set("user", account.bytes())
-	o.drop("user_id")
-	if p != nil {
-		o.set("client_status", p.client)
-	} else {
-		o.setDefault("client_status", "{}")
-	}
-	ev := toAll(info)
-	ev.Self, ev.SelfRule, ev.About = user, info.Self, user
-	t.publish(info.Name, o.bytes(), nil, ev)
-	return nil
+	return append(all, ']')
 }

@@ -21,6 +21,8 @@ type receivers struct {
 	modes    [updateModes]int          // Of these, how many want each mode of update.
 	perLoop  [2][]int                  // Active and passive sessions on each loop.
 	loops    loopLists
+
+	following int // Sessions that are sent everybody's presence.
 }
 
 // loopLists are the loops with sessions, ascending: with any, with active ones, with passive ones.
@@ -35,11 +37,12 @@ type receiver struct {
 	SessionID SessionID
 	class     uint32
 	next      uint32 // The user's next session, noReceiver at the end.
-	spoke     bool   // Whether it has set a presence; nil then means invisible.
+	spoke     bool   // Whether it has said how it is; presence is nil then when it is invisible.
 	bot       bool
 	lazy      bool // It joined when the guild was so large that it had to ask to listen.
 	passive   bool
 	updates   UpdateMode
+	platform  wire.Platform
 	large     uint16 // Its LargeThreshold.
 	presence  *presence
 	wants     *wants // nil: nothing beyond what it has without asking.
@@ -66,7 +69,7 @@ func (r *receiver) heard() wire.Intents {
 func (r *receiver) receiver() Receiver {
 	return Receiver{
 		Handle: r.Handle, User: r.User, Intents: r.heard(), LargeThreshold: int(r.large),
-		SessionID: r.SessionID, Bot: r.bot, Updates: r.updates,
+		SessionID: r.SessionID, Bot: r.bot, Platform: r.platform, Updates: r.updates,
 	}
 }
 
@@ -129,7 +132,8 @@ func (rs *receivers) add(r Receiver, class uint32, lazy bool) *receiver {
 	rs.slots[at] = receiver{
 		Handle: r.Handle, Intents: r.Intents, User: r.User, SessionID: r.SessionID,
 		class: class, next: rs.first(r.User), bot: r.Bot, lazy: lazy, passive: lazy,
-		updates: r.Updates, large: uint16(min(r.LargeThreshold, math.MaxUint16)),
+		updates: r.Updates, platform: r.Platform,
+		large: uint16(min(r.LargeThreshold, math.MaxUint16)),
 	}
 	rs.byHandle[r.Handle] = at
 	rs.byUser[r.User] = at
@@ -144,6 +148,8 @@ func (rs *receivers) count(r *receiver, by int) {
 		sort = 1
 		rs.passive += by
 		rs.modes[r.updates] += by
+	} else if r.heard()&wire.IntentGuildPresences != 0 {
+		rs.following += by
 	}
 	loops, loop := rs.perLoop[sort], int(r.Loop)
 	for loop >= len(loops) {

@@ -95,6 +95,8 @@ func (s *script) step(number int, line string) {
 	case "voice":
 		cmd := wire.VoiceStateCommand{GuildID: guildID, ChannelID: s.id(more)}
 		s.last = w.play(w.g.SetVoice(s.named[first].Handle, cmd, w.now))
+	case "tell":
+		s.last = w.tell()
 	case "tick":
 		w.now += int64(s.id(first))
 	case "hears":

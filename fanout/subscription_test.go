@@ -13,7 +13,7 @@ import (
 func largeWorld(t testing.TB) *world {
 	t.Helper()
 	w := newWorld(t, plainDoc)
-	w.g.SetLimits(Limits{PassiveMembersMin: 10, PassivePeriodMilli: 30_000})
+	w.limit(10)
 	for id := wire.Snowflake(101); id <= 110; id++ {
 		fields := ""
 		if id == 105 {
@@ -48,10 +48,24 @@ func (w *world) subscribe(s *heard, d string) Change {
 	return w.play(w.g.Subscribe(s.Handle, got.Subscription, w.now))
 }
 
+// limit sets the size from which sessions are passive.
+func (w *world) limit(members int) {
+	l := DefaultLimits
+	l.PassiveMembersMin = members
+	w.g.SetLimits(l)
+}
+
 // tick lets the period pass.
 func (w *world) tick() Change {
 	w.t.Helper()
 	w.now += w.g.limits.PassivePeriodMilli
+	return w.play(w.g.Tick(w.now))
+}
+
+// tell lets presences be told.
+func (w *world) tell() Change {
+	w.t.Helper()
+	w.now += w.g.limits.PresencePeriodMaxMilli
 	return w.play(w.g.Tick(w.now))
 }
 
@@ -74,7 +88,8 @@ func TestUserSessionsOfALargeGuildArePassive(t *testing.T) {
 	w.publish("PRESENCE_UPDATE", `{"user":{"id":"103"},"status":"online"}`)
 	w.publish("VOICE_STATE_UPDATE", `{"user_id":"103","channel_id":"12"}`)
 	w.publish("GUILD_MEMBER_UPDATE", `{"user":{"id":"103"},"nick":"n"}`)
-	want(t, "the passive session", user.names(), "")
+	w.tell()
+	want(t, "the passive session", user.names(), "PASSIVE_UPDATE_V2")
 	if n := strings.Count(bot.names(), " "); n != 6 {
 		t.Errorf("the bot has heard %d events", n+1)
 	}
@@ -86,12 +101,13 @@ func TestUserSessionsOfALargeGuildArePassive(t *testing.T) {
 
 func TestSmallGuildsSubscribeByThemselves(t *testing.T) {
 	w := largeWorld(t)
-	w.g.SetLimits(Limits{PassiveMembersMin: 11, PassivePeriodMilli: 30_000})
+	w.limit(11)
 	user := w.joinUser(102, UpdateV2)
 	w.publish("MESSAGE_CREATE", message("10", ""))
 	w.publish("PRESENCE_UPDATE", `{"user":{"id":"103"},"status":"online"}`)
 	w.publish("GUILD_MEMBER_UPDATE", `{"user":{"id":"103"},"nick":"n"}`)
-	want(t, "heard", user.names(), "MESSAGE_CREATE PRESENCE_UPDATE GUILD_MEMBER_UPDATE")
+	w.tell()
+	want(t, "heard", user.names(), "MESSAGE_CREATE GUILD_MEMBER_UPDATE PRESENCE_UPDATE")
 }
 
 func TestWhatAlwaysPasses(t *testing.T) {
@@ -176,6 +192,7 @@ func TestMembersAreWatched(t *testing.T) {
 	talk := func(id string) {
 		w.publish("PRESENCE_UPDATE", `{"user":{"id":"`+id+`"},"status":"online"}`)
 		w.publish("GUILD_MEMBER_UPDATE", `{"user":{"id":"`+id+`"},"nick":"n"}`)
+		w.tell()
 	}
 	w.subscribe(user, `"members":["103","104"]`)
 	talk("103")
@@ -186,7 +203,8 @@ func TestMembersAreWatched(t *testing.T) {
 	want(t, "somebody else", user.names(), "")
 	w.publish("PRESENCE_UPDATE", `{"user":{"id":"103"},"status":"idle"}`)
 	w.publish("GUILD_MEMBER_UPDATE", `{"user":{"id":"103"},"nick":"m"}`)
-	want(t, "a watched member", user.names(), "PRESENCE_UPDATE GUILD_MEMBER_UPDATE")
+	w.tell()
+	want(t, "a watched member", user.names(), "GUILD_MEMBER_UPDATE PRESENCE_UPDATE")
 	w.publish("GUILD_MEMBER_UPDATE", `{"user":{"id":"102"},"nick":"me"}`)
 	want(t, "oneself", user.names(), "GUILD_MEMBER_UPDATE")
 	w.subscribe(user, `"member_updates":true`)

@@ -135,14 +135,6 @@ func (g *Guild) renamed(user wire.Snowflake) { g.relist(user) }
 
 // announceAccount publishes the member's presence as it is, with the whole user.
 func (t *turn) announceAccount(user wire.Snowflake) {
-	g := t.g
-	p := g.presences.get(user)
-	if p == nil {
-		p = offline
-	}
-	info, _ := wire.LookupEvent("PRESENCE_UPDATE")
-	ev := toAll(info)
-	ev.Self, ev.SelfRule, ev.About = user, info.Self, user
-	body := wire.SetField(nil, p.append(nil, user, g.id), "user", appendUser(nil, g.users, user))
-	t.publish(info.Name, body, nil, ev)
+	body := t.g.presences.get(user).append(nil, user, t.g.id)
+	t.publishPresence(user, wire.SetField(nil, body, "user", appendUser(nil, t.g.users, user)))
 }

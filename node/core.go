@@ -90,8 +90,7 @@ type settings struct {
 	presencesMax      int
 	presencesMilli    int64
 	memberListMilli   int64
-	passiveMembersMin int
-	passiveMilli      int64
+	guild             fanout.Limits
 	joinsInFlightMax  int
 	loopJoinsMax      int
 	lookupsMax        int

@@ -231,7 +231,7 @@ func (l *loop) begin(k *socket, id *identity) {
 		variant: k.variant, compression: k.compression, version: k.version, bot: id.user.Bot,
 		sharded: c.HasShard, shard: [2]int32{0, 1}, large: uint16(c.LargeThreshold),
 		began: l.core.clock(), guilds: id.guilds, socket: k,
-		updates: updateModeOf(c.Capabilities),
+		updates: updateModeOf(c.Capabilities), platform: c.Properties.Platform(),
 	}
 	if c.HasShard {
 		s.shard = [2]int32{int32(c.Shard[0]), int32(c.Shard[1])}

@@ -6,14 +6,13 @@ import (
 	"testing"
 
 	"throng/fanout"
-	"throng/tuning"
 	"throng/wire"
 )
 
 // passiveRig is a node whose guilds are all large.
 func passiveRig(t *testing.T) *rig {
 	r := startRig(t, Config{}, func(c *core) {
-		c.limits.passiveMembersMin, c.limits.passiveMilli = 1, 100
+		c.limits.guild.PassiveMembersMin, c.limits.guild.PassivePeriodMilli = 1, 100
 	})
 	r.user(1, true)
 	r.user(2, false)
@@ -101,7 +100,7 @@ func TestSubscriptionOutlivesTheSocket(t *testing.T) {
 // and the guilds come by and by.
 func TestSubscriptionsBeforeTheGuildsAreThere(t *testing.T) {
 	r := startRig(t, Config{}, func(c *core) {
-		c.limits.passiveMembersMin, c.limits.joinsInFlightMax = 1, 1
+		c.limits.guild.PassiveMembersMin, c.limits.joinsInFlightMax = 1, 1
 	})
 	r.user(2, false)
 	d := `{"subscriptions":{`
@@ -120,13 +119,7 @@ func TestSubscriptionsBeforeTheGuildsAreThere(t *testing.T) {
 }
 
 func TestGuildsHaveTheLimitsOfTuning(t *testing.T) {
-	want := fanout.Limits{PassiveMembersMin: tuning.PassiveMembersMin,
-		PassivePeriodMilli: tuning.PassivePeriod.Milliseconds()}
-	if fanout.DefaultLimits != want {
-		t.Errorf("got %+v, want %+v", fanout.DefaultLimits, want)
-	}
-	s := settingsOf(Config{})
-	if s.passiveMembersMin != want.PassiveMembersMin || s.passiveMilli != want.PassivePeriodMilli {
-		t.Errorf("the node has %d and %d", s.passiveMembersMin, s.passiveMilli)
+	if got, want := fanout.DefaultLimits, settingsOf(Config{}).guild; got != want {
+		t.Errorf("got %+v, want %+v", got, want)
 	}
 }

@@ -45,6 +45,7 @@ type session struct {
 	sharded     bool
 	payload     bool // large dispatches of its own go as zlib documents
 	updates     fanout.UpdateMode
+	platform    wire.Platform
 
 	// Owned by the loop goroutine.
 	broken     bool
@@ -98,7 +99,7 @@ func (s *session) receiver(l *loop) fanout.Receiver {
 	return fanout.Receiver{
 		Handle: s.handle(l), User: s.user, Intents: s.intents, Variant: v,
 		LargeThreshold: int(s.large), SessionID: s.id, Bot: s.bot,
-		Updates: s.updates,
+		Platform: s.platform, Updates: s.updates,
 	}
 }
 

@@ -29,8 +29,10 @@ type shard struct {
 	unread []*guildLoad // guilds in line to be read
 	loads  *semaphore   // of those that workers are at
 
-	// Atomic: a tick is on its way.
+	// Atomic: a tick is on its way. When the first of due is, 0 when there is none, written by the
+	// shard.
 	ticking atomic.Bool
+	soonest atomic.Int64
 
 	// Atomic: written by the shard, read by metrics.
 	stats shardStats
@@ -72,6 +74,9 @@ func (s *shard) pass() bool {
 		s.handle(m)
 	}
 	s.startLoads()
+	if len(s.unread) > 0 {
+		s.soonest.Store(1) // The next tick is to try again.
+	}
 	s.stats.guilds.Store(int64(len(s.guilds)))
 	return len(s.work) > 0
 }
@@ -140,9 +145,7 @@ func (s *shard) save(where string) {
 // newGuild is a guild with nothing in it, that keeps to the node's limits.
 func (c *core) newGuild(id wire.Snowflake) *fanout.Guild {
 	g := fanout.NewGuild(id, c.users)
-	g.SetLimits(fanout.Limits{
-		PassiveMembersMin: c.limits.passiveMembersMin, PassivePeriodMilli: c.limits.passiveMilli,
-	})
+	g.SetLimits(c.limits.guild)
 	g.UseVoiceServers(c.voice)
 	if c.push != nil {
 		g.WantPushes()

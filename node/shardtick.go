@@ -10,7 +10,7 @@ import (
 )
 
 // A guild says when it wants to be called again (fanout.Guild.NextTick), and most never do: the
-// shard keeps a list of those that do, and looks through it at every tick.
+// shard keeps a list of those that do, and looks through it when the first of them is due.
 
 // schedule takes note of when the guild wants its tick.
 func (s *shard) schedule(g *fanout.Guild) {
@@ -20,6 +20,9 @@ func (s *shard) schedule(g *fanout.Guild) {
 	}
 	if due, ok := s.due[g.ID()]; !ok || at < due {
 		s.due[g.ID()] = at
+		if soonest := s.soonest.Load(); soonest == 0 || at < soonest {
+			s.soonest.Store(at)
+		}
 	}
 }
 
@@ -38,11 +41,15 @@ func (s *shard) tick() {
 	s.ticking.Store(false)
 	now := s.core.wall()
 	var due []wire.Snowflake
+	soonest := int64(0)
 	for id, at := range s.due {
 		if at <= now {
 			due = append(due, id)
+		} else if soonest == 0 || at < soonest {
+			soonest = at
 		}
 	}
+	s.soonest.Store(soonest)
 	slices.Sort(due)
 	for _, id := range due {
 		delete(s.due, id)
@@ -52,8 +59,12 @@ func (s *shard) tick() {
 	}
 }
 
-// ringTick asks the shard for a tick, unless the one before waits yet.
+// ringTick asks the shard for a tick when the time of a guild has come, unless the one before waits
+// yet.
 func (s *shard) ringTick() {
+	if at := s.soonest.Load(); at == 0 || at > s.core.wall() {
+		return
+	}
 	if s.ticking.CompareAndSwap(false, true) {
 		s.inbox.push(&shardTick{})
 	}
@@ -75,7 +86,7 @@ func (m *tickGuild) apply(s *shard, g *fanout.Guild) {
 
 // tickShards rings the shards' ticks until stop is closed.
 func (n *Node) tickShards(stop <-chan struct{}) {
-	t := time.NewTicker(tuning.TickInterval)
+	t := time.NewTicker(tuning.ShardTickInterval)
 	defer t.Stop()
 	for {
 		select {

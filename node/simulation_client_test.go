@@ -110,7 +110,8 @@ func (c *simClient) greet(p *simPipe) {
 func (c *simClient) begin(p *simPipe) {
 	c.forget()
 	p.identify, p.expects = true, 0
-	d := fmt.Sprintf(`{"token":"%s","properties":{}`, c.user.token)
+	d := fmt.Sprintf(`{"token":"%s","properties":{"browser":"%s"}`, c.user.token,
+		simPlatforms[c.w.rng.IntN(len(simPlatforms))].browser)
 	if c.hasIntents {
 		d += fmt.Sprintf(`,"intents":%d`, c.intents)
 	}

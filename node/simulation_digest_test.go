@@ -37,6 +37,7 @@ type simBody struct {
 	Attachments []json.RawMessage
 	Components  []json.RawMessage
 	Activities  []struct{ Name string }
+	Shown       map[string]string `json:"client_status"`
 	Poll        json.RawMessage
 	Role        *simBody
 	Roles       json.RawMessage
@@ -160,10 +161,11 @@ func (b *simBody) presence() string {
 	if b.User.Username != "" {
 		text += " " + b.User.Username
 	}
-	text += " " + b.Status
+	var doing []string
 	for _, a := range b.Activities {
-		text += " " + a.Name
+		doing = append(doing, a.Name)
 	}
+	text += " " + simPresenceText(b.Status, doing, b.Shown)
 	return text
 }
 

@@ -127,26 +127,6 @@ func (w *world) memberEvent(g *simGuild) (api.EventInput, simOp) {
 		func(g *simGuild) { g.putMember(patch, true, true) }
 }
 
-func (w *world) presenceEvent(g *simGuild) (api.EventInput, simOp) {
-	user := w.someMember(g)
-	status := []string{"online", "idle", "dnd", "offline"}[w.rng.IntN(4)]
-	name := fmt.Sprint("shown ", w.mark())
-	d := fmt.Appendf(nil, `{"user":{"id":"%d"},"status":"%s",`+
-		`"activities":[{"name":"%s","type":0}]}`, user, status, name)
-	said := status + " " + name
-	return api.EventInput{Type: "PRESENCE_UPDATE", Data: d}, func(g *simGuild) {
-		if g.members[user] == nil {
-			return
-		}
-		g.presences[user] = said
-		if status == "offline" {
-			delete(g.presences, user)
-		}
-		// What the backend wrote goes out as it is.
-		g.publish(&simEvent{name: "PRESENCE_UPDATE", full: fmt.Sprint(user, " ", said)}, nil, user)
-	}
-}
-
 func (w *world) voiceEvent(g *simGuild) (api.EventInput, simOp) {
 	user, place, deaf := w.someMember(g), w.somePlace(g), w.chance(2)
 	channel := fmt.Sprintf(`"%d"`, place)
@@ -305,7 +285,7 @@ func (g *simGuild) replace(next simDoc) {
 		*g = simGuild{
 			m: g.m, id: g.id, exists: true, simDoc: next,
 			members: map[wire.Snowflake]*simMember{}, voices: map[wire.Snowflake]*simVoice{},
-			presences: map[wire.Snowflake]string{}, said: map[*simSession]string{},
+			presences: map[wire.Snowflake]string{}, said: map[*simSession]simSaid{},
 			owes: map[wire.Snowflake]bool{},
 		}
 		return

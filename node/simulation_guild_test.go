@@ -3,7 +3,6 @@ package node
 import (
 	"fmt"
 	"slices"
-	"strings"
 
 	"throng/wire"
 )
@@ -20,7 +19,8 @@ type simGuild struct {
 	members   map[wire.Snowflake]*simMember
 	voices    map[wire.Snowflake]*simVoice
 	presences map[wire.Snowflake]string
-	said      map[*simSession]string  // what each session says of itself
+	said      map[*simSession]simSaid // what each session says of itself
+	line      simLine                 // who is to be told of
 	joined    []*simSession           // in the order in which they came
 	owes      map[wire.Snowflake]bool // members whose new name it has not told
 	news      simNews
@@ -223,11 +223,11 @@ func (g *simGuild) join(v *joinGuild) {
 	}
 	g.joined = append(g.joined, r)
 	g.greet(r)
-	g.said[r] = "online"
+	g.said[r] = simSaid{status: "online"}
 	if v.presence != nil {
-		g.said[r] = simPresenceOf(*v.presence)
+		g.said[r] = simSaidOf(*v.presence)
 	}
-	g.setPresence(r.user, g.said[r])
+	g.regard(r.user)
 }
 
 // leave follows the end of a session.
@@ -242,41 +242,7 @@ func (g *simGuild) leave(r *simSession) {
 	if v := g.voices[r.user]; v != nil && v.holder == r {
 		g.leaveVoice(r.user)
 	}
-	left := ""
-	for _, o := range g.joined {
-		if o.user == r.user {
-			left = g.said[o]
-		}
-	}
-	g.setPresence(r.user, left)
-}
-
-// simPresenceOf is what others see of a presence, "" when that is nothing.
-func simPresenceOf(p wire.PresenceCommand) string {
-	if p.Status == "invisible" || p.Status == "offline" {
-		return ""
-	}
-	name := ""
-	wire.EachElement(p.Activities, func(raw []byte) bool {
-		name, _ = wire.StringField(raw, "name")
-		return true
-	})
-	return strings.TrimSpace(p.Status + " " + name)
-}
-
-func (g *simGuild) setPresence(user wire.Snowflake, presence string) {
-	if g.presences[user] == presence {
-		return
-	}
-	g.sayPresence(user, presence)
-}
-
-func (g *simGuild) sayPresence(user wire.Snowflake, presence string) {
-	if g.presences[user] = presence; presence == "" {
-		delete(g.presences, user)
-		presence = "offline"
-	}
-	g.publish(&simEvent{name: "PRESENCE_UPDATE", full: fmt.Sprint(user, " ", presence)}, nil, user)
+	g.regard(r.user)
 }
 
 func (g *simGuild) setVoice(r *simSession, v wire.VoiceStateCommand) {

@@ -50,6 +50,7 @@ type simSession struct {
 	intents  uint32
 	large    int
 	bot      bool
+	platform wire.Platform
 	mode     fanout.UpdateMode
 	client   *simClient // nil until it has read READY
 	promised []wire.Snowflake
@@ -251,8 +252,8 @@ func (m *simModel) observe(message guildMessage, g *fanout.Guild) {
 		}
 	case *setPresence:
 		if r := m.handles[v.handle]; s.exists && slices.Contains(s.joined, r) {
-			s.said[r] = simPresenceOf(v.presence)
-			s.setPresence(r.user, s.said[r])
+			s.said[r] = simSaidOf(v.presence)
+			s.regard(r.user)
 		}
 	case *setVoice:
 		if r := m.handles[v.handle]; s.exists && slices.Contains(s.joined, r) {
@@ -266,6 +267,9 @@ func (m *simModel) observe(message guildMessage, g *fanout.Guild) {
 		}
 	case *tickGuild:
 		if s.exists {
+			if g.PresencesReady(m.w.core.wall()) {
+				s.tellPresences()
+			}
 			s.tick(g.NewsDue())
 		}
 	case *askGuild:
@@ -304,6 +308,7 @@ func (m *simModel) receiver(v *fanout.Receiver) *simSession {
 	if r.handle == (fanout.Handle{}) {
 		r.handle, r.user, r.intents = v.Handle, v.User, uint32(v.Intents)
 		r.large, r.bot, r.mode = v.LargeThreshold, v.Bot, v.Updates
+		r.platform = v.Platform
 		m.handles[v.Handle] = r
 	}
 	if r.handle != v.Handle || r.user != v.User || r.intents != uint32(v.Intents) {

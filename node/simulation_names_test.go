@@ -73,8 +73,9 @@ func (g *simGuild) userChanged(user wire.Snowflake) {
 	g.publish(&simEvent{name: "GUILD_MEMBER_UPDATE", full: g.memberText(user)}, nil, user)
 	presence := g.presences[user]
 	if presence == "" {
-		presence = "offline"
+		presence = wire.StatusOffline
 	}
+	delete(g.line.noted, user)
 	g.publish(&simEvent{name: "PRESENCE_UPDATE",
 		full: fmt.Sprint(user, " ", g.m.names[user], " ", presence)}, nil, user)
 }

@@ -85,7 +85,7 @@ func (g *simGuild) greet(r *simSession) {
 	if g.news.of == nil {
 		g.news.of = map[*simSession]*simListener{}
 	}
-	lazy := !r.bot && len(g.members) >= g.m.w.core.limits.passiveMembersMin
+	lazy := !r.bot && len(g.members) >= g.m.w.core.limits.guild.PassiveMembersMin
 	g.news.of[r] = &simListener{lazy: lazy, passive: lazy, memberUpdates: !lazy}
 	if lazy {
 		g.m.w.count("passive sessions")

@@ -326,6 +326,7 @@ func (g *simGuild) removeMember(user wire.Snowflake) {
 	g.joined = slices.DeleteFunc(g.joined, func(r *simSession) bool { return r.user == user })
 	g.leaveVoice(user)
 	delete(g.presences, user)
+	delete(g.line.noted, user)
 	delete(g.members, user)
 	delete(g.owes, user)
 	g.publish(&simEvent{name: "GUILD_MEMBER_REMOVE", full: user.String()}, nil, user)

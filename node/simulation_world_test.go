@@ -142,7 +142,10 @@ func (w *world) draw(large bool) settings {
 		resumeMilli: 4000, lagMilli: 1000, lingerMilli: 500, tickMilli: 50, stallMilli: 1000,
 		commandsMax: 30000, commandsMilli: 60000, pingsMax: 5, pingsMilli: 1000, presencesMax: 2,
 		presencesMilli: 1000, memberListMilli: 1000, joinsInFlightMax: 1 + r.IntN(3),
-		passiveMembersMin: 1 << 30, passiveMilli: 200 + int64(r.IntN(1500)),
+		guild: fanout.Limits{
+			PassiveMembersMin: 1 << 30, PassivePeriodMilli: 200 + int64(r.IntN(1500)),
+			PresencePeriodMilli: int64(r.IntN(100)), PresencePeriodMaxMilli: 100 + int64(r.IntN(200)),
+		},
 		loopJoinsMax: 1 + r.IntN(6), lookupsMax: 1 << 16, lookupMilli: 60_000,
 		guildLoadsMax: 1 + r.IntN(2), loadMilli: 60_000,
 		shardGuildsMax: 100, identifyGapMilli: 300, identifyWaitMilli: 1500,
@@ -180,9 +183,9 @@ func (w *world) draw(large bool) settings {
 	}
 	switch r.IntN(4) {
 	case 0:
-		s.passiveMembersMin = 1
+		s.guild.PassiveMembersMin = 1
 	case 1, 2:
-		s.passiveMembersMin = 1 + r.IntN(o.users)
+		s.guild.PassiveMembersMin = 1 + r.IntN(o.users)
 	}
 	o.busy = r.IntN(8) == 0
 	if o.stormy = r.IntN(20) == 0; o.stormy {

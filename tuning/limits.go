@@ -118,6 +118,10 @@ const (
 	// TickInterval is the timer wheel's slot. Every deadline of a session is in seconds.
 	TickInterval = 250 * time.Millisecond
 
+	// ShardTickInterval is how often a shard looks for guilds that want to do something by
+	// themselves, and bounds from below how soon they can.
+	ShardTickInterval = 50 * time.Millisecond
+
 	// StallTolerance: a tick later than this means that the node slept (a pause of the machine,
 	// SIGSTOP), and deadlines move by the lateness instead of declaring everybody dead.
 	StallTolerance = time.Second

@@ -13,3 +13,15 @@ const (
 	// servers has; the protocol does not say. 16,000 sessions of a guild are 533 frames a second.
 	PassivePeriod = 30 * time.Second
 )
+
+// Presences, which are not told as they change but a few at a time.
+const (
+	// PresencePeriod is how long after a change others are told of it. Half of what people notice,
+	// and long enough for a client's lost connection and its next one to be one change.
+	PresencePeriod = 50 * time.Millisecond
+
+	// PresencePeriodMax is the same when there is much to tell, or when the guild's loops have not
+	// handed out yet what went before. At 15,000 deliveries in one go, presences never take more
+	// than a tenth of one processor from messages.
+	PresencePeriodMax = 250 * time.Millisecond
+)

@@ -31,7 +31,9 @@
 //	DELETE /v1/guilds/{id}/members/{user}  GUILD_MEMBER_REMOVE, and GUILD_DELETE to that user
 //	POST   /v1/guilds/{id}/events  one event {"t","d"}, or lines of them: 202 {"event_index":N}
 //	                              when it has its place. Events that change the guild are applied
-//	                              first; a t of one's own goes to every session of the guild
+//	                              first; a t of one's own goes to every session of the guild.
+//	                              PRESENCE_UPDATE has no place: of several about one member the
+//	                              last is told, within 50 to 250 ms and out of order
 //	GET    /v1/sessions           ?user_id=
 //	GET    /v1/sessions/{id}      what the node knows of it
 //	DELETE /v1/sessions/{id}      end it; it cannot be resumed
