@@ -64,11 +64,13 @@ type Limits struct {
 var DefaultLimits = Limits{PassiveMembersMin: 75_000, PassivePeriodMilli: 30_000,
 	PresencePeriodMilli: 50, PresencePeriodMaxMilli: 250}
 
-// Presences: so many users are told of at once, 8 µs of the shard each, unless that makes more than
-// so many deliveries, which is what a relay does in one go. Of a user so many sessions count.
+// Presences: so many users are told of at once, 8 µs of the shard each, unless that costs more than
+// so many deliveries, which is what a relay does in one go. A frame that is written together with
+// others costs a share of a delivery. Of a user so many sessions count.
 const (
-	presencesMax          = 200
+	presencesMax          = 250
 	presenceDeliveriesMax = 15_000
+	presenceShare         = 8
 	presenceSessionsMax   = 64
 )
 

@@ -110,8 +110,7 @@ func TestPresencesGoAFewAtATime(t *testing.T) {
 	for _, s := range sessions {
 		w.presence(s, "dnd")
 	}
-	// A full round is followed by the longest wait.
-	w.now += w.g.limits.PresencePeriodMaxMilli - 1
+	w.now += w.g.limits.PresencePeriodMilli - 1
 	w.play(w.g.Tick(w.now))
 	want(t, "too early", other.presences(t), "")
 	want(t, "when the guild wants to be called", w.g.NextTick(), w.now+1)
@@ -132,14 +131,22 @@ func TestPresencesAreBoundedByDeliveries(t *testing.T) {
 	for u := range wire.Snowflake(10) {
 		w.member(u+1, "")
 	}
-	w.g.receivers.following = presenceDeliveriesMax / 2
-	for u := range wire.Snowflake(10) {
-		w.publish("PRESENCE_UPDATE", fmt.Sprintf(`{"user":{"id":"%d"},"status":"dnd"}`, u+1))
+	for _, test := range []struct{ listeners, most, wait int }{
+		{presenceDeliveriesMax, 1, 250}, {2 * presenceDeliveriesMax, 1, 250},
+		{presenceDeliveriesMax / 2, presenceShare, 162}, {1, 10, 50},
+	} {
+		w.g.receivers.following = test.listeners
+		for u := range wire.Snowflake(10) {
+			w.publish("PRESENCE_UPDATE", fmt.Sprintf(`{"user":{"id":"%d"},"status":"dnd"}`, u+1))
+		}
+		for left := 10; left > 0; left -= test.most {
+			want(t, "events of a round", len(w.tell().Msgs), min(test.most, left))
+		}
+		want(t, "events after the last", len(w.tell().Msgs), 0)
+		w.publish("PRESENCE_UPDATE", `{"user":{"id":"1"},"status":"dnd"}`)
+		w.tell()
+		want(t, "until the next round", w.g.unsaid.dueAt-w.now, test.wait)
 	}
-	for range 5 {
-		want(t, "events of a round", len(w.tell().Msgs), 2)
-	}
-	want(t, "events after the last", len(w.tell().Msgs), 0)
 }
 
 // TestPresencesWaitForTheLoops: no presence goes out behind events that have not been handed out,

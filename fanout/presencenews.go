@@ -9,12 +9,12 @@ import (
 // are 1,667 changes a second; to a thousand sessions that follow presences this is 1.7 million
 // frames a second, more than the machine has, and every message would stand behind them.
 //
-// So a change is not told, it is noted, which is all that it costs somebody who connects: 100 ns.
+// So a change is not told, it is noted, which is all that it costs somebody who connects: 200 ns.
 // What has been noted is told together a short time later, each user once, as it is then. How many
-// are told at once is bounded by what it costs, users times listeners, and they are told only when
-// the loops are through with what the guild sent before: what a busy guild has no time for waits,
-// is replaced meanwhile, and no message waits for it. Past PresencePeriodMaxMilli one bounded round
-// goes out all the same.
+// are told at once is bounded by what that costs, users times listeners, and the more it is the
+// later comes the next time. They are told only when the loops are through with what the guild sent
+// before: what a busy guild has no time for waits, is replaced meanwhile, and no message waits for
+// it. Past PresencePeriodMaxMilli one bounded round goes out all the same.
 //
 // Who is back to what was told last is told again: somebody may have come, or asked, in between.
 //
@@ -85,7 +85,9 @@ func (t *turn) tellPresences() {
 		return
 	}
 	n, l := &g.unsaid, &g.limits
-	most := max(1, min(presencesMax, presenceDeliveriesMax/max(g.receivers.following, 1)))
+	listeners := max(g.receivers.following, 1)
+	most := presenceShare * (presenceDeliveriesMax/listeners - 1)
+	most = max(1, min(most, presencesMax))
 	told := 0
 	for told < most && len(n.order) > 0 {
 		user := n.order[0]
@@ -103,8 +105,9 @@ func (t *turn) tellPresences() {
 	if len(n.of) == 0 {
 		n.forget()
 	}
+	cost := min(listeners*(presenceShare+told)/presenceShare, presenceDeliveriesMax)
 	span := l.PresencePeriodMaxMilli - l.PresencePeriodMilli
-	n.dueAt = t.now + l.PresencePeriodMilli + span*int64(told)/int64(most)
+	n.dueAt = t.now + l.PresencePeriodMilli + span*int64(cost)/presenceDeliveriesMax
 }
 
 // publishPresence sends PRESENCE_UPDATE about the user. What has been noted is told by that.

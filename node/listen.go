@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"net"
 	"strconv"
-	"sync"
 
 	"golang.org/x/sys/unix"
 )
@@ -67,53 +66,4 @@ func bindAny(ip net.IP) (fd, port int, err error) {
 		return fd, a.Port, nil
 	}
 	return fd, 0, nil
-}
-
-// capped is a listener that accepts only while fewer than so many of its connections are open, so
-// that HTTP cannot use up the descriptors without which gnet ends.
-type capped struct {
-	net.Listener
-	slots  chan struct{}
-	closed chan struct{}
-	once   sync.Once
-}
-
-func listenCapped(address string, connections int) (net.Listener, error) {
-	l, err := net.Listen("tcp", address)
-	if err != nil {
-		return nil, err
-	}
-	slots := make(chan struct{}, connections)
-	return &capped{Listener: l, slots: slots, closed: make(chan struct{})}, nil
-}
-
-// Accept waits for a slot first: what the node cannot serve stays in the kernel's backlog.
-func (l *capped) Accept() (net.Conn, error) {
-	select {
-	case l.slots <- struct{}{}:
-	case <-l.closed:
-		return nil, net.ErrClosed
-	}
-	c, err := l.Listener.Accept()
-	if err != nil {
-		<-l.slots
-		return nil, err
-	}
-	return &cappedConn{Conn: c, slots: l.slots}, nil
-}
-
-func (l *capped) Close() error {
-	l.once.Do(func() { close(l.closed) })
-	return l.Listener.Close()
-}
-
-type cappedConn struct {
-	net.Conn
-	slots chan struct{}
-	once  sync.Once
-}
-
-func (c *cappedConn) Close() error {
-	c.once.Do(func() { <-c.slots })
-	return c.Conn.Close()
 }

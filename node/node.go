@@ -247,8 +247,8 @@ type doors struct {
 	log     *slog.Logger
 	release func()
 	gateway string
-	client  net.Listener
-	admin   net.Listener
+	client  *capped
+	admin   *capped
 	servers [2]*http.Server
 }
 
@@ -260,11 +260,12 @@ func (n *Node) openDoors() (*doors, error) {
 		return nil, fmt.Errorf("-listen: %w", err)
 	}
 	n.engine.address = d.gateway
-	// The operator gets in when clients use all of theirs.
-	if d.client, err = listenCapped(n.cfg.API, n.cfg.APIConnections-adminConnections); err != nil {
+	// The backend and the operator get in when clients use all of theirs.
+	admin := n.cfg.APIConnections / 2
+	if d.client, err = listenCapped(n.cfg.API, n.cfg.APIConnections-admin); err != nil {
 		return nil, fmt.Errorf("-api: %w", err)
 	}
-	if d.admin, err = listenCapped(n.cfg.Admin, adminConnections); err != nil {
+	if d.admin, err = listenCapped(n.cfg.Admin, admin); err != nil {
 		return nil, fmt.Errorf("-admin: %w", err)
 	}
 	_, port, _ := net.SplitHostPort(d.gateway)
@@ -280,6 +281,7 @@ func (n *Node) openDoors() (*doors, error) {
 	}
 	d.servers[0] = api.NewServer(api.Client(n, c), c)
 	d.servers[1] = api.NewServer(api.Admin(n, c), c)
+	d.servers[0].ConnState, d.servers[1].ConnState = d.client.follow, d.admin.follow
 	return d, nil
 }
 
@@ -289,11 +291,8 @@ func (n *Node) bodyMax(most int64) int64 {
 	return min(most, int64(n.cfg.Journal)/framesPerJournal)
 }
 
-// adminConnections is how many of tuning.APIConnectionsMin the admin door has for itself.
-const adminConnections = tuning.APIConnectionsMin / 2
-
 func (d *doors) serve(failed chan<- error) {
-	for i, l := range []net.Listener{d.client, d.admin} {
+	for i, l := range []*capped{d.client, d.admin} {
 		name := [...]string{"api", "admin"}[i]
 		d.log.Info("listening", "door", name, "addr", l.Addr().String())
 		go func() {

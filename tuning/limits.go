@@ -38,10 +38,10 @@ const (
 	ResumeBurstMax = 80_000
 
 	// DescriptorReserve are descriptors never given to gateway connections: 3 standard streams,
-	// the store's file, 3 listeners, APIConnectionsMin, two duplicates for each of MoversMax, two
-	// for each of PushConnectionsMax while it connects anew, and 8 for what the runtime and the
-	// host check open: 3+1+3+32+32+8+8 = 87.
-	DescriptorReserve = 88
+	// the store's file, 3 listeners, APIConnectionsMin and one that waits at each door, two
+	// duplicates for each of MoversMax, two for each of PushConnectionsMax while it connects anew,
+	// and 8 for what the runtime and the host check open: 3+1+3+32+2+32+8+8 = 89.
+	DescriptorReserve = 90
 
 	// MoversMax connections change their loop at a time, for a RESUME, and MovesMax wait for it;
 	// then they are closed, and their clients come back.
@@ -324,7 +324,7 @@ const (
 	_ = uint(100 - MemoryLimitPercent)                      // A share is no more than the whole.
 
 	// See DescriptorReserve.
-	_ = uint(DescriptorReserve - APIConnectionsMin - 2*MoversMax - 2*PushConnectionsMax - 15)
+	_ = uint(DescriptorReserve - APIConnectionsMin - 2*MoversMax - 2*PushConnectionsMax - 17)
 )
 
 // HeartbeatDeadAfter is how long a connection may be silent: one and a half intervals, since the

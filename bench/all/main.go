@@ -21,7 +21,7 @@ import (
 )
 
 var benches = []string{"delivery", "against", "growth", "fairness", "million", "collector",
-	"compression", "storms", "push"}
+	"compression", "storms", "push", "guild", "presence"}
 
 // endTimeout is how long a bench may take to stop its servers after an interrupt.
 const endTimeout = 15 * time.Second

@@ -5,8 +5,10 @@ import (
 	"fmt"
 	"time"
 
+	"throng/bench/internal/client"
 	"throng/bench/internal/server"
 	"throng/bench/internal/trial"
+	"throng/wire"
 )
 
 // lists has sessions ask for all members, at the same time.
@@ -15,12 +17,13 @@ func (b *bench) lists(ctx context.Context, node *server.Throng) error {
 		return err
 	}
 	return atOnce(lists, func(i int) error {
-		a, err := identify(ctx, node.Gateway, fmt.Sprintf("bench-asker.%d", i))
+		a, err := client.Identify(ctx, node.Gateway, fmt.Sprintf("bench-asker.%d", i),
+			wire.IntentGuilds|wire.IntentGuildMembers)
 		if err != nil {
 			return err
 		}
-		defer a.close()
-		members, err := a.askForAll(server.GuildID(bigGuild))
+		defer a.Close()
+		members, err := a.AskForAll(server.GuildID(bigGuild))
 		if err == nil && members < b.members {
 			err = fmt.Errorf("the list has %d members of %d", members, b.members)
 		}

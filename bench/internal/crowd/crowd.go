@@ -34,6 +34,7 @@ type Group struct {
 	Name        string // Tells the tokens of groups apart.
 	First       int    // The number of its first user.
 	Connections int
+	Bots        bool
 	// Clients says how they are; who and where they are is filled in. Without Intents these are
 	// IntentsQuiet.
 	Clients load.Config
@@ -45,7 +46,11 @@ const IntentsQuiet = wire.IntentGuilds | wire.IntentGuildMessages | wire.IntentM
 
 // Provision makes the users of a group and puts them into a guild.
 func (g Group) Provision(ctx context.Context, node *server.Throng, guild int) error {
-	if err := node.PutUsers(ctx, g.Name, g.First, g.First+g.Connections); err != nil {
+	put := node.PutUsers
+	if g.Bots {
+		put = node.PutBots
+	}
+	if err := put(ctx, g.Name, g.First, g.First+g.Connections); err != nil {
 		return err
 	}
 	return node.PutMembers(ctx, guild, g.First, g.First+g.Connections)

@@ -84,14 +84,23 @@ func (t *Throng) lines(ctx context.Context, path string, make func(w *bufio.Writ
 	return nil
 }
 
-// PutUsers makes users number from to to, with the tokens of a group.
+// PutUsers makes people number from to to, with the tokens of a group.
 func (t *Throng) PutUsers(ctx context.Context, group string, from, to int) error {
+	return t.putUsers(ctx, group, from, to, false)
+}
+
+// PutBots makes bots of the same numbers.
+func (t *Throng) PutBots(ctx context.Context, group string, from, to int) error {
+	return t.putUsers(ctx, group, from, to, true)
+}
+
+func (t *Throng) putUsers(ctx context.Context, group string, from, to int, bot bool) error {
 	pattern := Tokens(group)
 	return t.lines(ctx, "/v1/users", func(w *bufio.Writer) {
 		for i := from; i < to; i++ {
 			token := strings.ReplaceAll(pattern, "{i}", strconv.Itoa(i-from))
-			fmt.Fprintf(w, `{"id":"%d","username":"user%d","token":"%s"}`+"\n", UserID(i), i,
-				token)
+			fmt.Fprintf(w, `{"id":"%d","username":"user%d","bot":%t,"token":"%s"}`+"\n",
+				UserID(i), i, bot, token)
 		}
 	})
 }

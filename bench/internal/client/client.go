@@ -1,0 +1,151 @@
+// Package client is a session of one connection, driven step by step: for what a bench does with a
+// few sessions, or with many one after the other. What has to be cheap by the thousand is package
+// load's. JSON, no compression. Start reading at Identify.
+package client
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"time"
+
+	"throng/wire"
+)
+
+// Session is one session. Not for concurrent use.
+type Session struct {
+	conn    net.Conn
+	in      *bufio.Reader
+	message []byte
+}
+
+// timeout is how long a session may last.
+const timeout = 5 * time.Minute
+
+// readBytes are buffered of a connection.
+const readBytes = 4 << 10
+
+// Identify connects and starts a session. It returns when READY has come. Without intents it is that
+// of a person, who gets everything.
+func Identify(ctx context.Context, gateway, token string, intents wire.Intents) (*Session, error) {
+	var dialer net.Dialer
+	conn, err := dialer.DialContext(ctx, "tcp", gateway)
+	if err != nil {
+		return nil, err
+	}
+	s := &Session{conn: conn, in: bufio.NewReaderSize(conn, readBytes)}
+	_ = conn.SetDeadline(time.Now().Add(timeout))
+	fmt.Fprintf(conn, "GET /?v=10&encoding=json HTTP/1.1\r\nHost: %s\r\nUpgrade: websocket\r\n"+
+		"Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"+
+		"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n", gateway)
+	answer, err := http.ReadResponse(s.in, nil)
+	if err == nil && answer.StatusCode != http.StatusSwitchingProtocols {
+		err = errors.New(answer.Status)
+	}
+	if err == nil {
+		identify := fmt.Sprintf(`{"op":2,"d":{"token":"Bot %s","properties":{}`, token)
+		if intents != 0 {
+			identify += fmt.Sprintf(`,"intents":%d`, intents)
+		}
+		s.send(identify + "}}")
+		_, err = s.Await("READY")
+	}
+	if err != nil {
+		s.close()
+		return nil, fmt.Errorf("identify: %w", err)
+	}
+	return s, nil
+}
+
+func (s *Session) close() { _ = s.conn.Close() }
+
+// Close ends the session as a client does that will not come back.
+func (s *Session) Close() {
+	_, _ = s.conn.Write([]byte{0x88, 0x82, 0, 0, 0, 0, 0x03, 0xe8}) // A close frame, 1000.
+	s.close()
+}
+
+// AskForAll waits until it has the guild, asks for all members of a guild and says how many came.
+func (s *Session) AskForAll(guild wire.Snowflake) (members int, err error) {
+	if _, err := s.Await("GUILD_CREATE"); err != nil {
+		return 0, err
+	}
+	s.send(fmt.Sprintf(`{"op":8,"d":{"guild_id":"%d","query":"","limit":0}}`, guild))
+	for {
+		d, err := s.Await("GUILD_MEMBERS_CHUNK")
+		if err != nil {
+			return members, err
+		}
+		list, _ := wire.Field(d, "members")
+		wire.EachElement(list, func([]byte) bool { members++; return true })
+		index, _ := wire.IntField(d, "chunk_index")
+		if count, _ := wire.IntField(d, "chunk_count"); index == count-1 {
+			return members, nil
+		}
+	}
+}
+
+// Await reads up to the next dispatch of a name and returns its d.
+func (s *Session) Await(name string) ([]byte, error) {
+	for {
+		message, err := s.read()
+		if err != nil {
+			return nil, err
+		}
+		t, _ := wire.StringField(message, "t")
+		if t == name {
+			d, _ := wire.Field(message, "d")
+			return d, nil
+		}
+		if op, _ := wire.IntField(message, "op"); op == 0 {
+			// What has been seen is acknowledged, as all clients do.
+			if seq, _ := wire.IntField(message, "s"); seq%100 == 0 {
+				s.send(fmt.Sprintf(`{"op":1,"d":%d}`, seq))
+			}
+		}
+	}
+}
+
+// read reads one message; the server's are never in fragments.
+func (s *Session) read() ([]byte, error) {
+	head, err := s.in.Peek(2)
+	if err != nil {
+		return nil, err
+	}
+	opcode, length, bytesRead := head[0]&15, uint64(head[1]&127), 2
+	if wide := map[uint64]int{126: 2, 127: 8}[length]; wide > 0 {
+		if head, err = s.in.Peek(2 + wide); err != nil {
+			return nil, err
+		}
+		length = binary.BigEndian.Uint64(append(make([]byte, 8-wide), head[2:]...))
+		bytesRead += wide
+	}
+	_, _ = s.in.Discard(bytesRead)
+	s.message = append(s.message[:0], make([]byte, length)...)
+	if _, err := io.ReadFull(s.in, s.message); err != nil {
+		return nil, err
+	}
+	if opcode == 8 {
+		return nil, fmt.Errorf("closed: %q", bytes.TrimSpace(s.message))
+	}
+	return s.message, nil
+}
+
+// send writes one text message, masked with zeros.
+func (s *Session) send(text string) {
+	if !json.Valid([]byte(text)) {
+		panic(text)
+	}
+	frame := []byte{0x81, 0x80 | byte(len(text))}
+	if len(text) > 125 {
+		frame = []byte{0x81, 0x80 | 126, byte(len(text) >> 8), byte(len(text))}
+	}
+	_, _ = s.conn.Write(append(append(frame, 0, 0, 0, 0), text...))
+}

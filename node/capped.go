@@ -1,0 +1,104 @@
+package node
+
+import (
+	"net"
+	"net/http"
+	"slices"
+	"sync"
+)
+
+// capped is a listener of HTTP that serves only so many connections at a time, so that HTTP cannot
+// use up the descriptors without which gnet ends. The next one is taken from the kernel and waits.
+//
+// Clients keep connections open that they have no use for at the moment, up to two minutes. If
+// these counted like all others, a pool as large as the cap would keep everybody else waiting for
+// so long, its own further requests among them. So while somebody waits the connection that has
+// been idle for longest is closed, and each that becomes idle.
+type capped struct {
+	net.Listener
+	slots  chan struct{}
+	closed chan struct{}
+	once   sync.Once
+
+	// Guarded by mu.
+	mu      sync.Mutex
+	idle    []net.Conn // longest first
+	waiting bool       // a connection waits for a slot
+}
+
+func listenCapped(address string, connections int) (*capped, error) {
+	l, err := net.Listen("tcp", address)
+	if err != nil {
+		return nil, err
+	}
+	slots := make(chan struct{}, connections)
+	return &capped{Listener: l, slots: slots, closed: make(chan struct{})}, nil
+}
+
+// Accept returns the next connection once there is a slot for it.
+func (l *capped) Accept() (net.Conn, error) {
+	c, err := l.Listener.Accept()
+	if err != nil {
+		return nil, err
+	}
+	select {
+	case l.slots <- struct{}{}:
+		return &cappedConn{Conn: c, slots: l.slots}, nil
+	default:
+	}
+	l.makeRoom()
+	defer l.roomMade()
+	select {
+	case l.slots <- struct{}{}:
+		return &cappedConn{Conn: c, slots: l.slots}, nil
+	case <-l.closed:
+		_ = c.Close()
+		return nil, net.ErrClosed
+	}
+}
+
+func (l *capped) makeRoom() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.waiting = len(l.idle) == 0; !l.waiting {
+		_ = l.idle[0].Close()
+		l.idle = l.idle[1:]
+	}
+}
+
+func (l *capped) roomMade() {
+	l.mu.Lock()
+	l.waiting = false
+	l.mu.Unlock()
+}
+
+// follow is the server's http.Server.ConnState.
+func (l *capped) follow(c net.Conn, s http.ConnState) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.idle = slices.DeleteFunc(l.idle, func(o net.Conn) bool { return o == c })
+	switch {
+	case s != http.StateIdle:
+	case l.waiting:
+		l.waiting = false // One is enough.
+		_ = c.Close()
+	default:
+		l.idle = append(l.idle, c)
+	}
+}
+
+func (l *capped) Close() error {
+	l.once.Do(func() { close(l.closed) })
+	return l.Listener.Close()
+}
+
+type cappedConn struct {
+	net.Conn
+	slots chan struct{}
+	once  sync.Once
+}
+
+func (c *cappedConn) Close() error {
+	c.once.Do(func() { <-c.slots })
+	return c.Conn.Close()
+}
