@@ -1,6 +1,10 @@
 // Package client is a session of one connection, driven step by step: for what a bench does with a
-// few sessions, or with many one after the other. What has to be cheap by the thousand is package
-// load's. JSON, no compression. Start reading at Identify.
+// few sessions, or with many one after the other. What has to be cheap by the thousand, and what
+// resumes, is package load's.
+//
+// It speaks JSON without compression, beats only when it has read much, and never comes back. A
+// session lasts for five minutes at most; its errors say what was being done. Start reading at
+// Identify.
 package client
 
 import (
@@ -34,7 +38,8 @@ const readBytes = 4 << 10
 
 // Identify connects and starts a session. It returns when READY has come. Without intents it is that
 // of a person, who gets everything.
-func Identify(ctx context.Context, gateway, token string, intents wire.Intents) (*Session, error) {
+func Identify(ctx context.Context, gateway, token string, intents wire.Intents) (
+	*Session, error) {
 	var dialer net.Dialer
 	conn, err := dialer.DialContext(ctx, "tcp", gateway)
 	if err != nil {
