@@ -36,8 +36,8 @@ const timeout = 5 * time.Minute
 // readBytes are buffered of a connection.
 const readBytes = 4 << 10
 
-// Identify connects, starts a session, and returns when READY has come. Without intents it is that of
-// a person, who gets everything.
+// Identify connects, starts a session, and returns when READY has come. Without intents it is that
+// of a person, who gets everything.
 func Identify(ctx context.Context, gateway, token string, intents wire.Intents) (
 	*Session, error) {
 	var dialer net.Dialer
