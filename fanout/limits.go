@@ -57,18 +57,20 @@ type Limits struct {
 	PassivePeriodMilli int64
 	// Presences are told so long after the first change, or so long when there is much to do.
 	PresencePeriodMilli, PresencePeriodMaxMilli int64
+	// PresencesMax users are told of at once, 8 µs of the shard each. Each of those who listen has
+	// so many more frames pending then.
+	PresencesMax int
 }
 
 // DefaultLimits are those of package tuning. The protocol has 75,000 members for the first; half a
 // minute is what one of the open servers has for the second, Discord does not say.
 var DefaultLimits = Limits{PassiveMembersMin: 75_000, PassivePeriodMilli: 30_000,
-	PresencePeriodMilli: 50, PresencePeriodMaxMilli: 250}
+	PresencePeriodMilli: 50, PresencePeriodMaxMilli: 250, PresencesMax: 250}
 
-// Presences: so many users are told of at once, 8 µs of the shard each, unless that costs more than
-// so many deliveries, which is what a relay does in one go. A frame that is written together with
-// others costs a share of a delivery. Of a user so many sessions count.
+// Presences told at once cost no more than so many deliveries, which is what a relay does in one
+// go. A frame that is written together with others costs a share of a delivery. Of a user so many
+// sessions count.
 const (
-	presencesMax          = 250
 	presenceDeliveriesMax = 15_000
 	presenceShare         = 8
 	presenceSessionsMax   = 64

@@ -88,7 +88,8 @@ func TestPresenceOfSeveralSessions(t *testing.T) {
 
 // TestPresencesGoAFewAtATime: no more at once than the bound, the oldest first, each as it is then.
 func TestPresencesGoAFewAtATime(t *testing.T) {
-	const users = presencesMax + 50
+	perRound := DefaultLimits.PresencesMax
+	users := perRound + 50
 	w := newWorld(t, `{"owner_id":"1"}`)
 	var sessions []*heard
 	for u := range wire.Snowflake(users) {
@@ -105,7 +106,7 @@ func TestPresencesGoAFewAtATime(t *testing.T) {
 	w.now += w.g.limits.PresencePeriodMilli
 	w.play(w.g.Tick(w.now))
 	first := strings.Split(other.presences(t), ", ")
-	want(t, "in the first round", len(first), presencesMax)
+	want(t, "in the first round", len(first), perRound)
 	want(t, "the first", first[0], "1 idle")
 	for _, s := range sessions {
 		w.presence(s, "dnd")
@@ -117,7 +118,7 @@ func TestPresencesGoAFewAtATime(t *testing.T) {
 	w.now++
 	w.play(w.g.Tick(w.now))
 	second := strings.Split(other.presences(t), ", ")
-	want(t, "those who waited come first", second[0], fmt.Sprint(presencesMax+1, " dnd"))
+	want(t, "those who waited come first", second[0], fmt.Sprint(perRound+1, " dnd"))
 	w.tell()
 	want(t, "and the others after them", len(strings.Split(other.presences(t), ", ")), 50)
 	w.tell()

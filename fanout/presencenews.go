@@ -87,7 +87,7 @@ func (t *turn) tellPresences() {
 	n, l := &g.unsaid, &g.limits
 	listeners := max(g.receivers.following, 1)
 	most := presenceShare * (presenceDeliveriesMax/listeners - 1)
-	most = max(1, min(most, presencesMax))
+	most = max(1, min(most, l.PresencesMax))
 	told := 0
 	for told < most && len(n.order) > 0 {
 		user := n.order[0]

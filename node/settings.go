@@ -37,6 +37,7 @@ func settingsOf(cfg Config) settings {
 			PassivePeriodMilli:     milli(tuning.PassivePeriod),
 			PresencePeriodMilli:    milli(tuning.PresencePeriod),
 			PresencePeriodMaxMilli: milli(tuning.PresencePeriodMax),
+			PresencesMax:           tuning.PresencesTold,
 		},
 		joinsInFlightMax:  tuning.JoinsInFlightMax,
 		loopJoinsMax:      tuning.LoopJoinsMax,

@@ -68,7 +68,8 @@ type simSession struct {
 type simStream struct {
 	due   []simDue
 	read  int
-	known bool // GUILD_CREATE was read, and no GUILD_DELETE since
+	taken []simEvent // of the updates from due[read] on
+	known bool       // GUILD_CREATE was read, and no GUILD_DELETE since
 }
 
 type simDue struct {
@@ -157,7 +158,7 @@ func (s *simSession) take(p *simPipe, name, digest string, d []byte) {
 	st.read++
 	if due.update != nil {
 		w.fail("%v: guild %d, an update is due:\n got  %s %s\n want one of %v, behind %v", p,
-			guild, name, digest, due.update.options, due.update.taken)
+			guild, name, digest, due.update.options, st.taken)
 		return
 	}
 	want := due.event.full

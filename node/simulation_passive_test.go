@@ -252,7 +252,6 @@ func (g *simGuild) noteNamed(before map[wire.Snowflake]bool) {
 // simUpdate is what a session is to be told at a tick: any one of the lists of events.
 type simUpdate struct {
 	options [][]simEvent
-	taken   []simEvent
 }
 
 // tick tells the passive sessions the news, when that is due.
@@ -366,59 +365,61 @@ func (g *simGuild) saw(user wire.Snowflake, c simChannel) bool {
 	return g.in(user, &c)&simView != 0
 }
 
-// takeUpdate goes on with an update that is due; it reports false when the event is none of it. An
-// update that could have ended earlier has, when what came since was the beginning of the next.
+// takeUpdate goes on with the updates that are due; it reports false when the event is none of
+// them. One that could have ended earlier, or have been empty, has when what comes is not its own:
+// all that was taken counts, and not what each was thought to be.
 func (st *simStream) takeUpdate(name, digest string) bool {
-	for st.read < len(st.due) && st.due[st.read].update != nil {
-		u := st.due[st.read].update
-		u.taken = append(u.taken, simEvent{name: name, full: digest})
-		if u.fits(len(u.taken), false) {
-			return true
-		}
-		u.taken = u.taken[:len(u.taken)-1]
-		end := len(u.taken)
-		for end >= 0 && !u.fits(end, true) {
-			end--
-		}
-		if end < 0 {
-			return false
-		}
-		st.read++
-		for _, e := range u.taken[end:] {
-			if !st.takeUpdate(e.name, e.full) {
-				return false
-			}
-		}
+	if st.read == len(st.due) || st.due[st.read].update == nil {
+		return false
+	}
+	taken := append(slices.Clip(st.taken), simEvent{name: name, full: digest})
+	if st.begins(st.read, taken) {
+		st.taken = taken
+		return true
+	}
+	end := st.read
+	for end < len(st.due) && st.due[end].update != nil {
+		end++
+	}
+	if st.ends(st.read, end, st.taken) {
+		st.read, st.taken = end, nil
 	}
 	return false
 }
 
-// fits says whether the first n events that were taken begin one of the lists, or are all of it.
-func (u *simUpdate) fits(n int, all bool) bool {
-	return slices.ContainsFunc(u.options, func(o []simEvent) bool {
-		return len(o) >= n && (!all || len(o) == n) && slices.Equal(o[:n], u.taken[:n])
+// begins says whether these events can be the first of the updates from number n on.
+func (st *simStream) begins(n int, events []simEvent) bool {
+	if len(events) == 0 {
+		return true
+	}
+	if n == len(st.due) || st.due[n].update == nil {
+		return false
+	}
+	return slices.ContainsFunc(st.due[n].update.options, func(o []simEvent) bool {
+		both := min(len(o), len(events))
+		return slices.Equal(o[:both], events[:both]) && st.begins(n+1, events[both:])
+	})
+}
+
+// ends says whether they can be all of the updates from number n up to end.
+func (st *simStream) ends(n, end int, events []simEvent) bool {
+	if n == end {
+		return len(events) == 0
+	}
+	return slices.ContainsFunc(st.due[n].update.options, func(o []simEvent) bool {
+		return len(o) <= len(events) && slices.Equal(o, events[:len(o)]) &&
+			st.ends(n+1, end, events[len(o):])
 	})
 }
 
 // done says whether nothing more has to come.
 func (st *simStream) done() bool {
-	if st.read == len(st.due) {
-		return true
+	for _, due := range st.due[st.read:] {
+		if due.update == nil {
+			return false
+		}
 	}
-	u := st.due[st.read].update
-	return u != nil && st.ends(st.read, u.taken)
-}
-
-// ends says whether the updates from number n on can have been these events and nothing else.
-func (st *simStream) ends(n int, events []simEvent) bool {
-	if n == len(st.due) {
-		return len(events) == 0
-	}
-	u := st.due[n].update
-	return u != nil && slices.ContainsFunc(u.options, func(o []simEvent) bool {
-		return len(o) <= len(events) && slices.Equal(o, events[:len(o)]) &&
-			st.ends(n+1, events[len(o):])
-	})
+	return st.ends(st.read, len(st.due), st.taken)
 }
 
 // untold names something that a passive session has not been told yet, "" when there is nothing.

@@ -109,19 +109,24 @@ func (g *simGuild) note(user wire.Snowflake, body string) {
 	g.line.noted[user] = body
 }
 
-// tellPresences tells of everybody in the line. There are never as many as may not go at once.
+// tellPresences tells of the first in the line.
 func (g *simGuild) tellPresences() {
-	for _, user := range g.line.order {
+	for told := 0; told < g.m.w.core.limits.guild.PresencesMax && len(g.line.order) > 0; {
+		user := g.line.order[0]
+		g.line.order = g.line.order[1:]
 		text, noted := g.line.noted[user]
 		if !noted {
 			continue
 		}
+		told++
 		if text == "" {
 			text = g.presences[user]
 		}
 		g.sayPresence(user, text)
 	}
-	g.line.order = nil
+	if len(g.line.noted) > 0 {
+		g.m.w.count("presences put off")
+	}
 }
 
 // sayPresence tells of one user; text is "" for offline.

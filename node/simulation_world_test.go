@@ -145,6 +145,7 @@ func (w *world) draw(large bool) settings {
 		guild: fanout.Limits{
 			PassiveMembersMin: 1 << 30, PassivePeriodMilli: 200 + int64(r.IntN(1500)),
 			PresencePeriodMilli: int64(r.IntN(100)), PresencePeriodMaxMilli: 100 + int64(r.IntN(200)),
+			PresencesMax: 1 + r.IntN(8),
 		},
 		loopJoinsMax: 1 + r.IntN(6), lookupsMax: 1 << 16, lookupMilli: 60_000,
 		guildLoadsMax: 1 + r.IntN(2), loadMilli: 60_000,

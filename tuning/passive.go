@@ -24,4 +24,8 @@ const (
 	// handed out yet what went before. At 15,000 deliveries in one go, presences never take more
 	// than a tenth of one processor from messages.
 	PresencePeriodMax = 250 * time.Millisecond
+
+	// PresencesTold users are told of at once at most: 2 ms of the shard, and a sixteenth of what
+	// may be pending for a session.
+	PresencesTold = 250
 )
