@@ -43,8 +43,8 @@ type Private func(to Handle, d []*wire.Dispatch)
 // Handle does one step, or lines it up: an event for its turn, unless it has few receivers, and
 // anything else behind the events of its guild that have not had theirs. done is called for Admit,
 // Refuse, Invite and Expel once they are done, after their dispatches, and for Gone with each
-// session it takes out.
-func (b *Board) Handle(m *Msg, private Private, done func(*Msg)) {
+// session it takes out. It says whether an event was handed out, or a part of it.
+func (b *Board) Handle(m *Msg, private Private, done func(*Msg)) (handedOut bool) {
 	n, ok := b.numbers[m.Guild]
 	switch {
 	case ok && (b.relays[n].waiting || m.Kind == MsgPublish && !b.atOnce(b.relays[n])):
@@ -57,9 +57,11 @@ func (b *Board) Handle(m *Msg, private Private, done func(*Msg)) {
 	case ok:
 		b.do(m, private, done)
 		b.goOn(b.relays[n], b.smallMax)
+		return true
 	default:
 		m.Event.behind.handedOut()
 	}
+	return false
 }
 
 // Work lets guilds have their turns until limit receivers are looked at. It returns at how many it

@@ -182,11 +182,13 @@ func (s *share) next() (m loopMessage, ok bool) {
 func (l *loop) handle(m loopMessage) {
 	defer l.recoverMessage(m)
 	s, ok := m.(*relayStep)
+	start := time.Now()
 	if ok && s.Kind == fanout.MsgPublish {
-		l.board.Handle(&s.Msg, l.private, l.stepped)
+		if l.board.Handle(&s.Msg, l.private, l.stepped) {
+			l.stats.handled(s.kind(), start)
+		}
 		return
 	}
-	start := time.Now()
 	defer l.stats.handled(m.kind(), start)
 	m.do(l)
 }

@@ -46,6 +46,7 @@ func TestMetrics(t *testing.T) {
 		`throng_handle_seconds_count{type="publish"}`:              ">0",
 		`throng_handle_seconds_sum{type="publish"}`:                ">0",
 		`throng_handle_seconds_max{type="publish"}`:                ">0",
+		`throng_handle_seconds_count{type="relay_publish"}`:        ">0",
 		`throng_resumes_total{result="resumed"}`:                   "1",
 		`throng_identifies_total{result="ready"}`:                  "2",
 		"throng_panics_total":                                      "0",
