@@ -58,6 +58,8 @@ type maker struct {
 	zipf     *rand.Zipf
 	now      int64 // unix milliseconds
 	sequence int
+
+	presences int
 }
 
 // Make writes count events. Whatever the count, each hundred of them has the mix.
@@ -134,7 +136,10 @@ func (m *maker) message() object {
 
 func (m *maker) presence() object {
 	status := []string{"online", "idle", "dnd", "offline"}[m.random.IntN(4)]
-	d := object{"user": object{"id": m.author()}, "status": status, "activities": []object{},
+	// One after the other: of two changes of the same user a node may tell only the later.
+	user := m.place.Authors[m.presences%len(m.place.Authors)]
+	m.presences++
+	d := object{"user": object{"id": user}, "status": status, "activities": []object{},
 		"client_status": object{}}
 	if status == "offline" {
 		return d

@@ -158,7 +158,7 @@ func ReadTree() (t Tree, err error) {
 		return t, err
 	}
 	changed, err := git(t.Root, "status", "--porcelain", "--", ".", ":!bench/results",
-		":!bench/README.md")
+		":!bench/README.md", ":!README.md")
 	if err != nil {
 		return t, err
 	}
