@@ -34,6 +34,7 @@ const (
 	// is in use, and beside full journals 18,000 sessions are a small part of that.
 	nativeJournal = 4 << 20
 	guestTimeout  = 3 * time.Hour
+	watchSpan     = time.Minute
 	nativeTimeout = 25 * time.Minute
 )
 
@@ -142,8 +143,21 @@ func runInside(ctx context.Context, connections int) error {
 				append([]any{time.Since(began).Seconds()}, args...)...)
 		},
 	}
-	if err := s.slopes(ctx, connections/10, connections); err != nil {
+	watching, stop := context.WithCancel(ctx)
+	go s.watch(watching)
+	err = s.slopes(ctx, connections/10, connections)
+	stop()
+	if err != nil {
 		return err
 	}
 	return s.idle(ctx, connections)
+}
+
+// watch says now and then how many sessions are there: a million take an hour.
+func (s *subject) watch(ctx context.Context) {
+	for trial.Pause(ctx, watchSpan) == nil {
+		if m, err := s.node.Metrics(ctx); err == nil {
+			s.note("%.0f sessions so far", m[`throng_sessions{state="live"}`])
+		}
+	}
 }
