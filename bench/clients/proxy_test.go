@@ -153,12 +153,12 @@ func (p *proxy) join(client net.Conn, upstream string) {
 	}()
 	go func() {
 		defer close(answered)
-		ended := pass(client, server)
-		// A client that is back already has left this one: the node ends it for that.
-		p.update(func() { l.serverEnd = ended && p.links[len(p.links)-1] == l })
+		pass(client, server, func(ended bool) {
+			// A client that is back already has left this one: the node ends it for that.
+			l.serverEnd = ended && !l.clientEnd && p.links[len(p.links)-1] == l
+		}, p)
 	}()
-	pass(server, io.TeeReader(client, tap))
-	p.update(func() { l.clientEnd = !l.serverEnd })
+	pass(server, io.TeeReader(client, tap), func(bool) { l.clientEnd = !l.serverEnd }, p)
 	tap.Close()
 	<-listened
 	<-answered
@@ -167,15 +167,17 @@ func (p *proxy) join(client net.Conn, upstream string) {
 	p.update(func() { l.ended = true })
 }
 
-// pass copies until source ends and tells target so. It reports false when it was not source that
-// ended: then target is of no use any more.
-func pass(target net.Conn, source io.Reader) bool {
-	if _, err := io.Copy(target, source); err != nil {
+// pass copies until source ends, has note take that down, and only then tells target, which may end
+// at once in its turn. note is given false when it was not source that ended: then target is of no
+// use any more.
+func pass(target net.Conn, source io.Reader, note func(ended bool), p *proxy) {
+	_, err := io.Copy(target, source)
+	p.update(func() { note(err == nil) })
+	if err != nil {
 		target.Close()
-		return false
+		return
 	}
 	_ = target.(*net.TCPConn).CloseWrite()
-	return true
 }
 
 // listen reads along what the client sends: an upgrade request, then masked frames.
