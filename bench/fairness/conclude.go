@@ -88,23 +88,6 @@ func (b *bench) written(ctx context.Context, node *server.Throng) error {
 	return nil
 }
 
-// drain waits until nothing is delivered any more.
-func (b *bench) drain(ctx context.Context, node *server.Throng) error {
-	before, err := node.Metrics(ctx)
-	if err != nil {
-		return err
-	}
-	return trial.Until(ctx, drainMax, "the end of what was published", func() (bool, error) {
-		if err := trial.Pause(ctx, settle); err != nil {
-			return false, err
-		}
-		now, err := node.Metrics(ctx)
-		quiet := now.Since(before)["throng_deliveries_total"] == 0
-		before = now
-		return quiet, err
-	})
-}
-
 // conclude says what was found.
 func (b *bench) conclude() {
 	r, s := b.Result, b.Samples

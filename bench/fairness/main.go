@@ -155,7 +155,7 @@ func (b *bench) phase(ctx context.Context, node *server.Throng, small *crowd.Cro
 	if name == "flood" {
 		return nil // What is left of it dies with the node.
 	}
-	return b.drain(ctx, node)
+	return trial.Drain(ctx, node, settle, drainMax)
 }
 
 // unbroken fails when connections were closed: a figure from which receivers are missing is none.

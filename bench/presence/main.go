@@ -126,7 +126,7 @@ func (b *bench) phase(ctx context.Context, node *server.Throng, heard, following
 		return err
 	}
 	ended := time.Now()
-	if err := b.quiet(ctx, node); err != nil {
+	if err := trial.Drain(ctx, node, settle, drainMax); err != nil {
 		return err
 	}
 	after, err := node.Metrics(ctx)
@@ -157,21 +157,4 @@ func (b *bench) phase(ctx context.Context, node *server.Throng, heard, following
 	b.Note("%s: p50 %.2f ms, p99 %.2f ms, %.0f deliveries", phase, seen.Event.P50, seen.Event.P99,
 		deliveries)
 	return nil
-}
-
-// quiet waits until nothing is delivered any more.
-func (b *bench) quiet(ctx context.Context, node *server.Throng) error {
-	before, err := node.Metrics(ctx)
-	if err != nil {
-		return err
-	}
-	return trial.Until(ctx, drainMax, "the end of what was to be told", func() (bool, error) {
-		if err := trial.Pause(ctx, settle); err != nil {
-			return false, err
-		}
-		now, err := node.Metrics(ctx)
-		quiet := now.Since(before)["throng_deliveries_total"] == 0
-		before = now
-		return quiet, err
-	})
 }

@@ -208,3 +208,20 @@ func Until(ctx context.Context, limit time.Duration, what string, done func() (b
 		}
 	}
 }
+
+// Drain waits until the node has delivered nothing for as long as settle.
+func Drain(ctx context.Context, node *server.Throng, settle, limit time.Duration) error {
+	before, err := node.Metrics(ctx)
+	if err != nil {
+		return err
+	}
+	return Until(ctx, limit, "the end of what was published", func() (bool, error) {
+		if err := Pause(ctx, settle); err != nil {
+			return false, err
+		}
+		now, err := node.Metrics(ctx)
+		quiet := now.Since(before)["throng_deliveries_total"] == 0
+		before = now
+		return quiet, err
+	})
+}
