@@ -59,5 +59,9 @@ poweroff -f
 INIT
 chmod +x "$root/init"
 (cd "$root" && find . | cpio --quiet -o -H newc | gzip -1) >"$folder/initrd"
-TMPDIR=/dev/shm linux.uml mem="$memory" initrd="$folder/initrd" rdinit=/init quiet \
-  con=null con0=fd:0,fd:1 </dev/null 2>/dev/null
+
+# The kernel and its programs hand over to each other at each system call. Between two processors
+# each of these waits until a halted one wakes: 10,000 a second instead of 44,000 on one.
+last=$(taskset -cp $$ | sed 's/.*[^0-9]//')
+TMPDIR=/dev/shm taskset -c "$last" linux.uml mem="$memory" initrd="$folder/initrd" rdinit=/init \
+  quiet con=null con0=fd:0,fd:1 </dev/null 2>/dev/null
