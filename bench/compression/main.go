@@ -3,10 +3,11 @@
 //
 //	go run ./bench/compression
 //
-// The events are those of bench/corpus. Without compression and with shared blocks 9,000 sessions
-// get them; a compressor of the connection's own takes nearly a megabyte, so there it is fewer. It
-// needs 20,000 descriptors, writes bench/results/compression.json, and ends by itself after some
-// five minutes.
+// The events are those of bench/corpus. What a delivery costs without compression and with shared
+// blocks, which differ by little, is measured on one node, on guilds of 5,000 that take turns. A
+// compressor of the connection's own takes nearly a megabyte, so there the sessions are fewer, on a
+// node of their own. It needs 20,000 descriptors, writes bench/results/compression.json, and ends
+// by itself after some five minutes.
 package main
 
 import (
@@ -25,8 +26,10 @@ import (
 const (
 	channels = 20
 	authors  = 200
-	// manyEvents go to everybody, singleEvents to a single receiver.
-	manyEvents   = 50
+	// manyEvents go to everybody, turnEvents at a time where transports take turns, singleEvents to
+	// a single receiver.
+	manyEvents   = 120
+	turnEvents   = 4
 	singleEvents = 400
 	seed         = 20261121
 	settle       = 2 * time.Second
@@ -45,9 +48,9 @@ type mode struct {
 var (
 	own   = []string{"-compress-context", "1G"}
 	modes = []mode{
-		{"none", wire.CompressionNone, nil, 9000, 1000},
-		{"zlib-stream, shared", wire.CompressionZlib, nil, 9000, 1000},
-		{"zstd-stream, shared", wire.CompressionZstd, nil, 9000, 1000},
+		{"none", wire.CompressionNone, nil, 5000, 1000},
+		{"zlib-stream, shared", wire.CompressionZlib, nil, 5000, 1000},
+		{"zstd-stream, shared", wire.CompressionZstd, nil, 5000, 1000},
 		{"zlib-stream, own context", wire.CompressionZlib, own, 1000, 200},
 		{"zstd-stream, own context", wire.CompressionZstd, own, 1000, 200},
 	}
@@ -55,18 +58,24 @@ var (
 
 type bench struct {
 	*trial.Trial
-	events []corpus.Event
+	events [][]corpus.Event // By guild.
 }
 
 func main() {
 	trial.Main("compression", "What do the compressed transports cost?", trial.Options{},
 		func(ctx context.Context, t *trial.Trial) error {
-			b := &bench{Trial: t, events: corpus.Make(seed, singleEvents, place())}
+			b := &bench{Trial: t}
+			for guild := range modes {
+				b.events = append(b.events, corpus.Make(seed, singleEvents, place(guild)))
+			}
 			err := b.EachRun(ctx, func(int) error {
 				for _, m := range modes {
 					if err := b.mode(ctx, m); err != nil {
 						return fmt.Errorf("%s: %w", m.name, err)
 					}
+				}
+				if err := b.together(ctx); err != nil {
+					return fmt.Errorf("together: %w", err)
 				}
 				return nil
 			})
@@ -77,11 +86,11 @@ func main() {
 		})
 }
 
-// place is guild 0, whose first users write and never connect.
-func place() corpus.Place {
-	p := corpus.Place{Guild: server.GuildID(0)}
+// place is a guild. The first users write, in each of them, and never connect.
+func place(guild int) corpus.Place {
+	p := corpus.Place{Guild: server.GuildID(guild)}
 	for i := range channels {
-		p.Channels = append(p.Channels, server.ChannelID(0, i))
+		p.Channels = append(p.Channels, server.ChannelID(guild, i))
 	}
 	for i := range authors {
 		p.Authors = append(p.Authors, server.UserID(i))
@@ -89,30 +98,47 @@ func place() corpus.Place {
 	return p
 }
 
+// node starts one and makes guilds with the writers in them. Heartbeats are so rare that none of
+// their answers is taken for an event where nobody reads the stream.
+func (b *bench) node(ctx context.Context, guilds int, flags ...string) (*server.Throng, error) {
+	node, err := b.Throng(ctx, append([]string{"-heartbeat-interval", "30m"}, flags...)...)
+	if err != nil {
+		return nil, err
+	}
+	writers := crowd.Group{Name: "writers", Connections: authors}
+	for guild := range guilds {
+		if err = node.PutGuild(ctx, guild, channels); err == nil {
+			err = writers.Provision(ctx, node, guild)
+		}
+		if err != nil {
+			_ = node.Stop()
+			return nil, err
+		}
+	}
+	return node, nil
+}
+
+// clients are invisible: they hear of everybody's presence, and nobody hears of theirs.
+func (m mode) clients() load.Config {
+	return load.Config{Compress: m.compress, Intents: wire.IntentsBot, Status: "invisible",
+		Sample: 1e-9, Heartbeat: 24 * time.Hour, NoReturn: true}
+}
+
 // mode measures one transport on a node of its own.
 func (b *bench) mode(ctx context.Context, m mode) error {
-	// Heartbeats are so rare that none of their answers is taken for an event where nobody reads
-	// the stream.
-	flags := append([]string{"-heartbeat-interval", "30m"}, m.flags...)
-	node, err := b.Throng(ctx, flags...)
+	node, err := b.node(ctx, 1, m.flags...)
 	if err != nil {
 		return err
 	}
 	b.Result.Servers[m.name] = b.Result.Servers["throng"]
 	defer func() { _ = node.Stop() }()
-	if err := node.PutGuild(ctx, 0, channels); err != nil {
-		return err
-	}
-	// Invisible clients hear of everybody's presence, and nobody hears of theirs.
-	clients := load.Config{Compress: m.compress, Intents: wire.IntentsBot, Status: "invisible",
-		Sample: 1e-9, Heartbeat: 24 * time.Hour, NoReturn: true}
-	writers := crowd.Group{Name: "writers", Connections: authors}
+	clients := m.clients()
 	single := crowd.Group{Name: "single", First: authors, Connections: 1, Clients: clients}
 	first := crowd.Group{Name: "first", First: authors + 1, Connections: m.first - 1,
 		Clients: clients}
 	rest := crowd.Group{Name: "rest", First: authors + m.first,
 		Connections: m.receivers - m.first, Clients: clients}
-	for _, g := range []crowd.Group{writers, single, first, rest} {
+	for _, g := range []crowd.Group{single, first, rest} {
 		if err := g.Provision(ctx, node, 0); err != nil {
 			return err
 		}
@@ -125,7 +151,18 @@ func (b *bench) mode(ctx context.Context, m mode) error {
 	if err := b.memory(ctx, m, node, &c, first, rest); err != nil {
 		return err
 	}
-	return b.many(ctx, m, node, &c)
+	if m.flags == nil {
+		return nil // Measured together.
+	}
+	if err := deliver(ctx, m, 0, node, &c, b.events[0][:turnEvents]); err != nil {
+		return err
+	}
+	var sum tally
+	if err := b.many(ctx, m, 0, node, &c, b.events[0][:manyEvents], &sum); err != nil {
+		return err
+	}
+	b.add(m, sum)
+	return nil
 }
 
 // single gives events to one receiver: what an event costs whoever gets it.
@@ -138,8 +175,9 @@ func (b *bench) single(ctx context.Context, m mode, node *server.Throng, c *crow
 	if err != nil {
 		return err
 	}
-	_, err = c.DeliverAny(ctx, uint64(len(b.events)), func() error {
-		for _, e := range b.events {
+	events := b.events[0]
+	_, err = c.DeliverAny(ctx, uint64(len(events)), func() error {
+		for _, e := range events {
 			if err := node.Publish(ctx, 0, e.Line); err != nil {
 				return err
 			}
@@ -153,7 +191,7 @@ func (b *bench) single(ctx context.Context, m mode, node *server.Throng, c *crow
 	if err != nil {
 		return err
 	}
-	b.Samples.Add(m.name+" µs/event", (after-cpu).Seconds()*1e6/float64(len(b.events)))
+	b.Samples.Add(m.name+" µs/event", (after-cpu).Seconds()*1e6/float64(len(events)))
 	return nil
 }
 
@@ -183,22 +221,69 @@ func (b *bench) memory(ctx context.Context, m mode, node *server.Throng, c *crow
 	return nil
 }
 
-// many gives events to everybody, one when the last has been read.
-func (b *bench) many(ctx context.Context, m mode, node *server.Throng, c *crowd.Crowd) error {
-	deliver := func(events []corpus.Event) error {
-		for _, e := range events {
-			_, err := c.DeliverAny(ctx, uint64(m.receivers), func() error {
-				return node.Publish(ctx, 0, e.Line)
-			})
-			if err != nil {
-				return fmt.Errorf("%s: %w", e.Name, err)
-			}
+// together measures the transports that need no compressor of their own on one node: each has a
+// guild, and they take turns, so that all have seen the same machine. Who begins changes.
+func (b *bench) together(ctx context.Context) error {
+	var side []mode
+	for _, m := range modes {
+		if m.flags == nil {
+			side = append(side, m)
 		}
-		return nil
 	}
-	if err := deliver(b.events[:2]); err != nil {
+	node, err := b.node(ctx, len(side))
+	if err != nil {
 		return err
 	}
+	defer func() { _ = node.Stop() }()
+	var c crowd.Crowd
+	defer c.Stop()
+	first := authors
+	for guild, m := range side {
+		g := crowd.Group{Name: fmt.Sprint("guild", guild), First: first, Connections: m.receivers,
+			Clients: m.clients()}
+		first += m.receivers
+		if err := g.Provision(ctx, node, guild); err != nil {
+			return err
+		}
+		if err := c.Join(ctx, node, g); err != nil {
+			return err
+		}
+	}
+	sums := make([]tally, len(side))
+	for turn := 0; turn*turnEvents <= manyEvents; turn++ {
+		if turn == 1 {
+			clear(sums) // The first is to warm up.
+		}
+		for i := range side {
+			guild := (turn + i) % len(side)
+			events := b.events[guild][turn*turnEvents:][:turnEvents]
+			if err := b.many(ctx, side[guild], guild, node, &c, events, &sums[guild]); err != nil {
+				return err
+			}
+		}
+	}
+	for i, m := range side {
+		b.add(m, sums[i])
+	}
+	return nil
+}
+
+// tally is what deliveries took.
+type tally struct {
+	cpu           time.Duration
+	bytes, frames float64
+}
+
+func (b *bench) add(m mode, sum tally) {
+	each := sum.cpu.Seconds() * 1e6 / sum.frames
+	b.Samples.Add(m.name+" µs/delivery", each)
+	b.Samples.Add(m.name+" B/delivery", sum.bytes/sum.frames)
+	b.Note("%s: %.0f bytes, %.2f µs per delivery", m.name, sum.bytes/sum.frames, each)
+}
+
+// many gives events to everybody in a guild.
+func (b *bench) many(ctx context.Context, m mode, guild int, node *server.Throng, c *crowd.Crowd,
+	events []corpus.Event, sum *tally) error {
 	before, err := node.Metrics(ctx)
 	if err != nil {
 		return err
@@ -207,7 +292,7 @@ func (b *bench) many(ctx context.Context, m mode, node *server.Throng, c *crowd.
 	if err != nil {
 		return err
 	}
-	if err := deliver(b.events[:manyEvents]); err != nil {
+	if err := deliver(ctx, m, guild, node, c, events); err != nil {
 		return err
 	}
 	after, err := node.CPU()
@@ -218,10 +303,22 @@ func (b *bench) many(ctx context.Context, m mode, node *server.Throng, c *crowd.
 	if err != nil {
 		return err
 	}
-	d, frames := metrics.Since(before), float64(manyEvents*m.receivers)
-	b.Samples.Add(m.name+" µs/delivery", (after-cpu).Seconds()*1e6/frames)
-	b.Samples.Add(m.name+" B/delivery", d["throng_sent_bytes_total"]/frames)
-	b.Note("%s: %.0f bytes, %.2f µs per delivery", m.name, d["throng_sent_bytes_total"]/frames,
-		(after-cpu).Seconds()*1e6/frames)
+	sum.cpu += after - cpu
+	sum.bytes += metrics.Since(before)["throng_sent_bytes_total"]
+	sum.frames += float64(len(events) * m.receivers)
+	return nil
+}
+
+// deliver publishes events, one when the last has been read by everybody.
+func deliver(ctx context.Context, m mode, guild int, node *server.Throng, c *crowd.Crowd,
+	events []corpus.Event) error {
+	for _, e := range events {
+		_, err := c.DeliverAny(ctx, uint64(m.receivers), func() error {
+			return node.Publish(ctx, guild, e.Line)
+		})
+		if err != nil {
+			return fmt.Errorf("%s: %w", e.Name, err)
+		}
+	}
 	return nil
 }
