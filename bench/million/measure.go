@@ -19,10 +19,12 @@ const (
 	probeBytes = 300
 	settle     = 3 * time.Second
 	// A quiet node gives memory back, and the runtime does little by little. It is at rest when
-	// less than restShare went in restSpan, or after restMax.
-	restSpan  = 12 * time.Second
-	restMax   = time.Minute
-	restShare = 0.005
+	// less than restShare went in restSpan, or after a time: in the guest, where giving back a page
+	// is slow and there are gigabytes, a longer one.
+	restSpan     = 12 * time.Second
+	restShare    = 0.001
+	restMax      = time.Minute
+	restMaxGuest = 10 * time.Minute
 	// idleMin is longer than the two minutes after which a collection is forced, and idleMax is
 	// how long that is waited for.
 	idleMin = 125 * time.Second
@@ -35,6 +37,7 @@ type subject struct {
 	clients load.Config
 	crowd   crowd.Crowd
 	journal int // -journal, in bytes
+	restMax time.Duration
 	add     func(name string, value float64)
 	note    func(format string, args ...any)
 }
@@ -73,7 +76,7 @@ func (s *subject) read(ctx context.Context) (r reading, err error) {
 // rest waits until resident memory no longer falls.
 func (s *subject) rest(ctx context.Context) (int64, error) {
 	before, err := s.node.Resident()
-	for end := time.Now().Add(restMax); err == nil && time.Now().Before(end); {
+	for end := time.Now().Add(s.restMax); err == nil && time.Now().Before(end); {
 		if err := trial.Pause(ctx, restSpan); err != nil {
 			return 0, err
 		}
