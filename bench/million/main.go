@@ -115,7 +115,7 @@ func runNative(ctx context.Context, t *trial.Trial, first, connections int, idle
 	defer func() { _ = node.Stop() }()
 	s := &subject{node: node, clients: load.Config{NoReturn: true}, journal: nativeJournal,
 		restMax: restMax,
-		add: t.Samples.Add, note: t.Note}
+		add:     t.Samples.Add, note: t.Note}
 	defer s.crowd.Stop()
 	if err := s.slopes(ctx, first, connections); err != nil {
 		return err

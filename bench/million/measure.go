@@ -19,8 +19,8 @@ const (
 	probeBytes = 300
 	settle     = 3 * time.Second
 	// A quiet node gives memory back, and the runtime does little by little. It is at rest when
-	// less than restShare went in restSpan, or after a time: in the guest, where giving back a page
-	// is slow and there are gigabytes, a longer one.
+	// less than restShare went in restSpan, or after restMax, and after restMaxGuest where sessions
+	// are counted in the guest: giving back a page is slow there, and these are gigabytes.
 	restSpan     = 12 * time.Second
 	restShare    = 0.001
 	restMax      = time.Minute
@@ -36,8 +36,8 @@ type subject struct {
 	node    *server.Throng
 	clients load.Config
 	crowd   crowd.Crowd
-	journal int // -journal, in bytes
-	restMax time.Duration
+	journal int           // -journal, in bytes
+	restMax time.Duration // With sessions.
 	add     func(name string, value float64)
 	note    func(format string, args ...any)
 }
@@ -51,7 +51,7 @@ type reading struct {
 // read takes a reading: resident memory as it is after things have happened, garbage and all, and
 // as it is at rest, when the collector has run and the runtime has given back what it does not
 // need. An idle node comes to rest by itself, within some minutes.
-func (s *subject) read(ctx context.Context) (r reading, err error) {
+func (s *subject) read(ctx context.Context, restMax time.Duration) (r reading, err error) {
 	if err = trial.Pause(ctx, settle); err != nil {
 		return r, err
 	}
@@ -69,14 +69,14 @@ func (s *subject) read(ctx context.Context) (r reading, err error) {
 		return r, err
 	}
 	r.heap = metrics["go_memstats_heap_alloc_bytes"]
-	r.rest, err = s.rest(ctx)
+	r.rest, err = s.rest(ctx, restMax)
 	return r, err
 }
 
 // rest waits until resident memory no longer falls.
-func (s *subject) rest(ctx context.Context) (int64, error) {
+func (s *subject) rest(ctx context.Context, most time.Duration) (int64, error) {
 	before, err := s.node.Resident()
-	for end := time.Now().Add(s.restMax); err == nil && time.Now().Before(end); {
+	for end := time.Now().Add(most); err == nil && time.Now().Before(end); {
 		if err := trial.Pause(ctx, restSpan); err != nil {
 			return 0, err
 		}
@@ -91,7 +91,7 @@ func (s *subject) rest(ctx context.Context) (int64, error) {
 
 // slopes connects first and then all, and takes what each between the two costs.
 func (s *subject) slopes(ctx context.Context, first, all int) error {
-	bare, err := s.read(ctx)
+	bare, err := s.read(ctx, restMax)
 	if err != nil {
 		return err
 	}
@@ -102,14 +102,14 @@ func (s *subject) slopes(ctx context.Context, first, all int) error {
 	if err := s.provision(ctx, groups, all); err != nil {
 		return err
 	}
-	users, err := s.read(ctx)
+	users, err := s.read(ctx, restMax)
 	if err != nil {
 		return err
 	}
 	if err := crowd.FillJournals(ctx, s.node, s.clients, s.journal); err != nil {
 		return err
 	}
-	full, err := s.read(ctx)
+	full, err := s.read(ctx, restMax)
 	if err != nil {
 		return err
 	}
@@ -132,7 +132,7 @@ func (s *subject) slopes(ctx context.Context, first, all int) error {
 			s.add("connect µs", (after-cpu).Seconds()*1e6/float64(g.Connections))
 		}
 		s.note("%d sessions are there", g.First+g.Connections)
-		if at[i], err = s.read(ctx); err != nil {
+		if at[i], err = s.read(ctx, s.restMax); err != nil {
 			return err
 		}
 	}
