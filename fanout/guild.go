@@ -48,7 +48,12 @@ type Guild struct {
 
 	sweep    *Sweep // The one under way.
 	sweepDue bool
-	behind   behind // Shared with the events on their way.
+
+	searches  []*pushSearch // Of which the first may be under way.
+	searching bool
+	searchAt  int64 // When it is to go on; 0 is at once.
+
+	behind behind // Shared with the events on their way.
 
 	index uint64 // Events published.
 	held  []Msg  // For the front of the next Change; see turn.refuse.

@@ -169,7 +169,7 @@ func (g *Guild) noteRole(old, next *role) {
 // something happens.
 func (g *Guild) NextTick() int64 {
 	soonest := int64(0)
-	for _, due := range [...]int64{g.NewsDue(), g.listsDue(), g.presencesDue()} {
+	for _, due := range [...]int64{g.NewsDue(), g.listsDue(), g.presencesDue(), g.searchAt} {
 		if soonest == 0 || due != 0 && due < soonest {
 			soonest = due
 		}
@@ -192,6 +192,9 @@ func (g *Guild) Tick(now int64) Change {
 	due := g.NewsDue()
 	t := g.turn(now)
 	t.tellPresences()
+	if g.searchAt <= now {
+		g.searchAt = 0
+	}
 	if due != 0 && due <= now {
 		u := g.update()
 		t.send(Msg{Kind: MsgPublish, Loop: PassiveLoops, Event: &Event{Passive: true, Update: u}})

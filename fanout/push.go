@@ -10,8 +10,8 @@ import (
 // Push is a message that mentions members who have no session to read it in, for whoever rings
 // their phones.
 //
-// Only who is mentioned by name is looked up. @everyone and a role may be a million members, and a
-// walk over them on the shard would hold up the guild's messages for the sake of its notices.
+// Who is mentioned by name is looked up at once. @everyone and a role may be a million members, for
+// whom a worker looks; see pushmany.go.
 type Push struct {
 	Users   []wire.Snowflake
 	Omitted int // Further mentions, which were not looked at.
@@ -39,25 +39,35 @@ func (t *turn) push(o object, channel, id wire.Snowflake) {
 	p := Push{Channel: channel, Message: id}
 	author := o.get("author")
 	p.Author, _ = wire.SnowflakeField(author, "id")
-	looked := 0
+	var named []wire.Snowflake
 	wire.EachElement(o.get("mentions"), func(mention []byte) bool {
-		if looked++; looked > pushUsersMax {
+		if len(named) == pushUsersMax {
 			p.Omitted++
 			return true
 		}
 		user, ok := wire.SnowflakeField(mention, "id")
-		if ok && user != p.Author && !slices.Contains(p.Users, user) &&
-			t.g.away(user, channel, t.now) {
+		if !ok || slices.Contains(named, user) {
+			return true
+		}
+		named = append(named, user)
+		if user != p.Author && t.g.away(user, channel, t.now) {
 			p.Users = append(p.Users, user)
 		}
 		return true
 	})
-	if len(p.Users) == 0 && p.Omitted == 0 {
+	roles, many := t.g.mentionsMany(o)
+	if len(p.Users) == 0 && p.Omitted == 0 && !many {
 		return
 	}
 	p.Name = authorName(author, o.get("member"))
 	p.Text = textField(o.get("content"), pushTextRunesMax)
-	t.c.Pushes = append(t.c.Pushes, p)
+	if len(p.Users) > 0 || p.Omitted > 0 {
+		t.c.Pushes = append(t.c.Pushes, p)
+	}
+	if many {
+		p.Users, p.Omitted = nil, 0
+		t.pushMany(p, roles, append(named, p.Author))
+	}
 }
 
 // away reports whether a user who may read the channel has nothing here that shows it to him.

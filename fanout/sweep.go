@@ -24,7 +24,7 @@ import (
 // Invariant: a role that some record names and the guild does not have is in Guild.gone.
 
 // Sweep is a search for the members who have roles that were deleted. The guild hands it out, and
-// its holder calls Next, away from the shard, and gives what it returns to Swept, in turns.
+// its holder calls Next, away from the shard, and gives what it returns to the guild, in turns.
 type Sweep struct {
 	// Static after construction.
 	members  store.MemberSnapshot
@@ -69,9 +69,8 @@ func (s *Sweep) hit(set uint32) bool {
 	return hit
 }
 
-// Sweep returns a sweep that is to be begun, or nil. It is to be asked for after every call that
-// may have changed the guild.
-func (g *Guild) Sweep() *Sweep {
+// nextSweep returns a sweep that is to be begun, or nil.
+func (g *Guild) nextSweep() *Sweep {
 	if !g.sweepDue {
 		return nil
 	}
@@ -82,24 +81,24 @@ func (g *Guild) Sweep() *Sweep {
 	return g.sweep
 }
 
-// SweepLater puts a sweep off for which there was no room. The guild gives out another.
-func (g *Guild) SweepLater(s *Sweep) {
+// sweepLater puts a sweep off for which there was no room. The guild gives out another.
+func (g *Guild) sweepLater(s *Sweep) {
 	if s == g.sweep {
 		g.sweep, g.sweepDue = nil, true
 	}
 }
 
-// SweepFailed gives a sweep up. What it was about is seen to with the next role that goes, or when
+// sweepFailed gives a sweep up. What it was about is seen to with the next role that goes, or when
 // the guild is next loaded.
-func (g *Guild) SweepFailed(s *Sweep) {
+func (g *Guild) sweepFailed(s *Sweep) {
 	if s == g.sweep {
 		g.sweep = nil
 	}
 }
 
-// Swept takes the deleted roles from these members, which Next has returned; none is the end. When
+// swept takes the deleted roles from these members, which Next has returned; none is the end. When
 // what follows is kept, the next turn is Next's.
-func (g *Guild) Swept(s *Sweep, users []uint64, now int64) Change {
+func (g *Guild) swept(s *Sweep, users []uint64, now int64) Change {
 	t := g.turn(now)
 	if s != g.sweep {
 		return t.done()

@@ -22,7 +22,7 @@ type sweepWorld struct {
 	gone    []wire.Snowflake
 	members map[wire.Snowflake][]wire.Snowflake
 	under   *Sweep
-	turn    bool     // It is Swept's.
+	turn    bool     // It is swept's.
 	found   []uint64 // By Next, then.
 }
 
@@ -161,18 +161,18 @@ func (w *sweepWorld) deleteRole() {
 
 // sweepOn takes one turn of a sweep; now and then there is no worker for it.
 func (w *sweepWorld) sweepOn() {
-	if next := w.g.Sweep(); next != nil {
+	if next := w.g.nextSweep(); next != nil {
 		w.under, w.turn = next, false
 	}
 	switch {
 	case w.under == nil:
 	case w.r.IntN(20) == 0:
-		w.g.SweepLater(w.under)
+		w.g.sweepLater(w.under)
 		w.under = nil
 	case !w.turn:
 		w.found, w.turn = w.under.Next(1+w.r.IntN(50)), true
 	default:
-		w.keep(w.g.Swept(w.under, w.found, w.now))
+		w.keep(w.g.swept(w.under, w.found, w.now))
 		w.turn = false
 		if len(w.found) == 0 {
 			w.under = nil
@@ -270,24 +270,24 @@ func TestSweepThatIsNoneAnyMoreDoesNothing(t *testing.T) {
 	w := newWorld(t, `{"roles":[{"id":"5"}]}`)
 	w.member(200, `"roles":["5"]`)
 	w.publish("GUILD_ROLE_DELETE", `{"role_id":"5"}`)
-	old := w.g.Sweep()
-	w.g.SweepLater(old)
-	if c := w.g.Swept(old, []uint64{200}, w.now); len(c.Ops) > 0 {
+	old := w.g.nextSweep()
+	w.g.sweepLater(old)
+	if c := w.g.swept(old, []uint64{200}, w.now); len(c.Ops) > 0 {
 		t.Error("a sweep that was put off has changed something")
 	}
-	if next := w.g.Sweep(); next == nil || next == old {
+	if next := w.g.nextSweep(); next == nil || next == old {
 		t.Error("there is no other sweep")
 	}
-	if w.g.Sweep() != nil {
+	if w.g.nextSweep() != nil {
 		t.Error("there are two sweeps at a time")
 	}
-	w.g.SweepFailed(w.g.sweep)
-	if w.g.Sweep() != nil {
+	w.g.sweepFailed(w.g.sweep)
+	if w.g.nextSweep() != nil {
 		t.Error("a sweep that failed comes at once again")
 	}
 	w.publish("GUILD_ROLE_CREATE", `{"role":{"id":"6"}}`)
 	w.publish("GUILD_ROLE_DELETE", `{"role_id":"6"}`)
-	next := w.g.Sweep()
+	next := w.g.nextSweep()
 	if next == nil || !slices.Equal(next.Next(10), []uint64{200}) {
 		t.Error("the next role does not bring it up again")
 	}

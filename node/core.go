@@ -39,6 +39,7 @@ type core struct {
 	keep   func(ops []store.Op, done func(error)) // makes ops durable, then calls done
 
 	push     func(guild wire.Snowflake, p *fanout.Push) // never waits; nil: nobody wants pushes
+	pushFull func() bool                                // more pushes wait than may for @everyone
 	keepFull func() bool                                // more is being kept than may wait
 
 	giveUp func() // ends the process after too many panics
@@ -241,6 +242,7 @@ func newCore(s settings, log *slog.Logger, dir store.Directory) *core {
 		limits:   s,
 		log:      log,
 		keepFull: func() bool { return false },
+		pushFull: func() bool { return false },
 		dir:      dir,
 		users:    store.NewUsers(),
 		live:     xsync.NewMapOfWithHasher[wire.Snowflake, []fanout.Handle](hashSnowflake),

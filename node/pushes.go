@@ -63,7 +63,7 @@ func (n *Node) startPushes() error {
 	if err != nil {
 		return fmt.Errorf("%s: %w", flag, err)
 	}
-	n.core.push = n.offer
+	n.core.push, n.core.pushFull = n.offer, n.pushes.HalfFull
 	return nil
 }
 

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -110,6 +111,37 @@ func TestPushesReachWhoIsAway(t *testing.T) {
 		if got != want && (want != ">0" || got == "0") && want != ">=0" || got == "" {
 			t.Errorf("%s is %q, want %s", name, got, want)
 		}
+	}
+}
+
+// TestEveryoneIsTold: a mention of everyone reaches each member who is away once, though it takes
+// several turns, and waits while the line for pushes is half full.
+func TestEveryoneIsTold(t *testing.T) {
+	p := newPhones(t)
+	r := startRig(t, Config{PushWebhook: p.URL})
+	r.user(1, false)
+	members := []wire.Snowflake{1}
+	for id := wire.Snowflake(2); id < 702; id++ {
+		members = append(members, id)
+	}
+	r.guild(100, members...)
+	r.user(2, false)
+	r.login(2).joined(1)
+	var full atomic.Int64 // So often it is found to be.
+	full.Store(2)
+	r.core.pushFull = func() bool { return full.Add(-1) >= 0 }
+	r.publishEvent(100, namedEvent("MESSAGE_CREATE",
+		`{"channel_id":"101","author":{"id":"1"},"content":"dinner","mention_everyone":true}`))
+	told := map[wire.Snowflake]int{}
+	for range 699 {
+		told[p.next(t).User]++
+	}
+	r.until("all is counted", func() bool {
+		return r.metric("throng_push_in_flight") == "0" && r.metric("throng_push_depth") == "0"
+	})
+	if len(told) != 699 || told[1]+told[2] > 0 || len(p.rings) > 0 || full.Load() >= 0 {
+		t.Errorf("%d users are told, the author %d times, one who is here %d times, %d more",
+			len(told), told[1], told[2], len(p.rings))
 	}
 }
 

@@ -174,7 +174,7 @@ func (s *shard) loaded(id wire.Snowflake, g *fanout.Guild, err error) {
 		delete(s.guilds, id)
 	} else {
 		s.listChannels(g)
-		s.sweepOn(g)
+		s.walkOn(g)
 	}
 	for _, m := range waiting {
 		switch p := s.guilds[id]; {

@@ -123,7 +123,7 @@ func (s *shard) apply(m guildMessage, g *fanout.Guild) {
 	m.apply(s, g)
 	if g != nil {
 		s.schedule(g)
-		s.sweepOn(g)
+		s.walkOn(g)
 	}
 }
 

@@ -26,7 +26,7 @@ const (
 	kindSubscribe
 	kindTick
 	kindErrands
-	kindSweep
+	kindWalk
 	kindRelay // the first of the relay's steps, in the order of fanout.MsgKind
 	kindCount = kindRelay + messageKind(fanout.MsgKinds)
 )
@@ -36,7 +36,7 @@ var kindNames = [kindRelay]string{
 	kindChunks: "chunks", kindMembers: "members", kindPresence: "presence", kindVoice: "voice",
 	kindPublish: "publish", kindProvision: "provision", kindInfo: "info", kindOperate: "operate",
 	kindSubscribe: "subscribe", kindTick: "tick", kindErrands: "errands",
-	kindSweep: "sweep",
+	kindWalk: "walk",
 }
 
 func (k messageKind) String() string {

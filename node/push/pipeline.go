@@ -123,6 +123,12 @@ func (p *Pipeline) TrySend(n *Note, users ...wire.Snowflake) bool {
 	return ok
 }
 
+// HalfFull says whether so much waits that whoever has very many more had better come later.
+func (p *Pipeline) HalfFull() bool {
+	_, waiting := p.buffer.count()
+	return waiting > p.limits.QueueMax/2
+}
+
 // Omit counts users of a message to whom nothing is offered.
 func (p *Pipeline) Omit(users int) { p.drop(DropOmitted, users) }
 
