@@ -8,11 +8,11 @@ import (
 )
 
 // A message may mention everyone, or all who have a role, and each of them who is away is to be
-// told. In a guild of a million that is a second of the shard, if it goes through its members; so a
-// worker does, over a snapshot. It passes over those who have not the role, may not view the channel
-// or are bots, which it decides once for a set of roles, 0.2 s for the million, and hands the
-// guild the others, two hundred at a time, of whom the guild leaves out who has a session there by
-// now: 43 us a turn. See BenchmarkPushSearch.
+// told. In a guild of a million that is a second of the shard, if it goes through its members; so
+// a worker does, over a snapshot. It passes over bots, who have not the role and who may not view
+// the channel, which it decides once for a set of roles, 0.2 s for the million, and hands the guild
+// the others, two hundred at a time, of whom the guild leaves out who has a session there by now:
+// 43 us a turn. See BenchmarkPushSearch.
 //
 // A guild has one search under way, and it goes on when there is room for more pushes: a million of
 // them would push out of the line whatever else waits there. In a thread only its members are
