@@ -39,16 +39,18 @@ type Config struct {
 	Loops                int           // epoll loops; 0: half the processors, 1 to 2.
 	ReceiveBuffer        tuning.Size   // SO_RCVBUF; 0: the kernel's.
 
-	Users     int           // 0: as many as connections, divided by Shards.
-	Shards    int           // Connections per user, by the shard option of IDENTIFY; 0: none.
-	Token     string        // Pattern, {i} is the user; "": TokenDefault.
-	Intents   wire.Intents  // 0: IntentsDefault.
-	Status    string        // Presence in IDENTIFY; "": none. Of invisible ones nobody hears.
-	Encoding  wire.Encoding // Of the query.
-	Compress  wire.Compression
-	Sample    float64       // Fraction of compressed connections that are read in full; 0: 0.01.
-	Heartbeat time.Duration // 0: what HELLO says.
-	NoReturn  bool          // Connections that the server ends do not come back.
+	Users   int          // 0: as many as connections, divided by Shards.
+	Shards  int          // Connections per user, by the shard option of IDENTIFY; 0: none.
+	Token   string       // Pattern, {i} is the user; "": TokenDefault.
+	Intents wire.Intents // 0: IntentsDefault.
+	Status  string       // Presence in IDENTIFY; "": none. Of invisible ones nobody hears.
+	// Capabilities is what a user's client says that it can do; 0: it says nothing.
+	Capabilities uint32
+	Encoding     wire.Encoding // Of the query.
+	Compress     wire.Compression
+	Sample       float64       // Fraction of compressed connections that are read in full; 0: 0.01.
+	Heartbeat    time.Duration // 0: what HELLO says.
+	NoReturn     bool          // Connections that the server ends do not come back.
 
 	Provision bool   // discord: make users, guilds and members through Admin first.
 	Shape     string // one, small:K, zipf:S; "": one.

@@ -80,6 +80,9 @@ func (d *discord) login(l *loop, c *conn) {
 		}
 		b = append(b, `,"large_threshold":50,"properties":{"os":"linux",`+
 			`"browser":"throng load","device":"throng load"}`...)
+		if d.config.Capabilities != 0 {
+			b = fmt.Appendf(b, `,"capabilities":%d`, d.config.Capabilities)
+		}
 		if d.config.Status != "" {
 			b = append(b, `,"presence":{"since":null,"activities":[],"afk":false,"status":`...)
 			b = append(wire.AppendString(b, d.config.Status), '}')

@@ -146,6 +146,18 @@ func (f *Fleet) Return() {
 	}
 }
 
+// Command sends a command on the connections number from to to, as JSON that text makes for each by
+// its number. It says on how many: those that are not ready are left out.
+func (f *Fleet) Command(from, to int, text func(connection int) string) (sent int) {
+	for _, l := range f.run.loops {
+		sent += l.command(from, to, text)
+	}
+	return sent
+}
+
+// Connections is how many there are to be.
+func (f *Fleet) Connections() int { return f.run.config.Connections }
+
 // Stop closes all connections and waits until that is done.
 func (f *Fleet) Stop() {
 	f.run.stopping.Store(true)

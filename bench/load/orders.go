@@ -90,3 +90,23 @@ func (l *loop) empty() bool {
 	}
 	return true
 }
+
+// command sends a command on the connections from to to that are ready, and says on how many: text
+// makes it for each, by its number. A loop of another protocol than Discord's sends nothing.
+func (l *loop) command(from, to int, text func(connection int) string) (sent int) {
+	d, speaks := l.dialect.(*discord)
+	if !speaks {
+		return 0
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for i := range l.conns {
+		c := &l.conns[i]
+		if id := l.id(c); id < from || id >= to || c.state != stateReady {
+			continue
+		}
+		d.command(l, c, []byte(text(l.id(c))))
+		sent++
+	}
+	return sent
+}

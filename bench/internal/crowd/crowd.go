@@ -77,6 +77,9 @@ func (c *Crowd) Start(ctx context.Context, config load.Config) error {
 	return nil
 }
 
+// Add makes another's connections count here too.
+func (c *Crowd) Add(other *Crowd) { c.fleets = append(c.fleets, other.fleets...) }
+
 // Stop closes all connections.
 func (c *Crowd) Stop() {
 	for _, f := range c.fleets {
@@ -111,6 +114,20 @@ func (c *Crowd) Dispatched() (sum uint64) {
 
 // Take is what everybody saw since it was last asked.
 func (c *Crowd) Take() load.Phase { return load.Take("", c.fleets...) }
+
+// Command has each of the connections number from to to send a command, which text makes by the
+// number. It fails when one of them cannot.
+func (c *Crowd) Command(from, to int, text func(connection int) string) error {
+	first, sent := 0, 0
+	for _, f := range c.fleets {
+		sent += f.Command(from-first, to-first, func(i int) string { return text(first + i) })
+		first += f.Connections()
+	}
+	if sent < to-from {
+		return fmt.Errorf("%d of %d connections are not ready", to-from-sent, to-from)
+	}
+	return nil
+}
 
 // Cut closes all connections at once, from the clients' side.
 func (c *Crowd) Cut() {

@@ -158,6 +158,22 @@ func (t *Throng) Metrics(ctx context.Context) (Metrics, error) {
 	return parseMetrics(string(text)), err
 }
 
+// GuildCounts are how many listen to a guild, and how many are passive there.
+type GuildCounts struct {
+	Members int `json:"member_count"`
+	Active  int `json:"active_count"`
+	Passive int `json:"passive_count"`
+}
+
+// Counts asks for a guild's counts.
+func (t *Throng) Counts(ctx context.Context, guild int) (c GuildCounts, err error) {
+	text, err := t.ask(ctx, http.MethodGet, fmt.Sprintf("/v1/guilds/%d", GuildID(guild)), "", nil)
+	if err == nil {
+		err = json.Unmarshal(text, &c)
+	}
+	return c, err
+}
+
 // CollectGarbage makes the node run its collector, so that what is in its heap is in use.
 func (t *Throng) CollectGarbage(ctx context.Context) error {
 	_, err := t.ask(ctx, http.MethodGet, "/debug/pprof/heap?gc=1", "", nil)

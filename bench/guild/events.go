@@ -1,0 +1,57 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"throng/bench/internal/server"
+	"throng/wire"
+)
+
+// Events as a backend publishes them. Those with a time bear the mark that clients look for.
+
+var messageText = strings.Repeat("what somebody says ", 5)
+
+// message is MESSAGE_CREATE; sequence tells apart those of one moment. mentioned is a member who is
+// mentioned, or -1.
+func message(channel, author, mentioned, sequence int, now time.Time) []byte {
+	mentions := ""
+	if mentioned >= 0 {
+		mentions = fmt.Sprintf(`{"id":"%d","username":"user%d"}`, server.UserID(mentioned),
+			mentioned)
+	}
+	return fmt.Appendf(nil, `{"t":"MESSAGE_CREATE","d":{"ts":%d,"channel_id":"%d","id":"%d",`+
+		`"author":{"id":"%d","username":"user%d"},"content":"%s","mentions":[%s]}}`+"\n",
+		now.UnixNano(), server.ChannelID(bigGuild, channel),
+		wire.SnowflakeAt(now.UnixMilli(), 0, sequence%4096), server.UserID(author), author,
+		messageText, mentions)
+}
+
+func typing(channel, member int, now time.Time) []byte {
+	return fmt.Appendf(nil, `{"t":"TYPING_START","d":{"ts":%d,"channel_id":"%d","user_id":"%d",`+
+		`"timestamp":%d}}`+"\n", now.UnixNano(), server.ChannelID(bigGuild, channel),
+		server.UserID(member), now.Unix())
+}
+
+func rename(member int, nick string) []byte {
+	return fmt.Appendf(nil, `{"t":"GUILD_MEMBER_UPDATE","d":{"user":{"id":"%d"},"nick":"%s"}}`+"\n",
+		server.UserID(member), nick)
+}
+
+func join(member int) []byte {
+	return fmt.Appendf(nil, `{"t":"GUILD_MEMBER_ADD","d":{"user":{"id":"%d"}}}`+"\n",
+		server.UserID(member))
+}
+
+// reroll gives a member another of the roles that open nothing.
+func reroll(member, other int) []byte {
+	return fmt.Appendf(nil, `{"t":"GUILD_MEMBER_UPDATE","d":{"user":{"id":"%d"},"roles":["%d",`+
+		`"%d"]}}`+"\n", server.UserID(member), roleID(rolesDeleted+levelOf(member)),
+		roleID(rolesDeleted+levels+other))
+}
+
+// status is op 3.
+func status(name string) string {
+	return fmt.Sprintf(`{"op":3,"d":{"since":null,"activities":[],"status":"%s","afk":false}}`, name)
+}

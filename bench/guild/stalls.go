@@ -1,0 +1,41 @@
+package main
+
+import (
+	"context"
+
+	"throng/bench/internal/server"
+)
+
+// kinds are the messages that a guild's shard handles.
+var kinds = []string{"provision", "publish", "members", "sweep", "info", "join", "leave", "loaded",
+	"presence", "voice", "tick", "errands", "subscribe"}
+
+// phases are in the order in which they are run. Stalls count up to stallsPhase: what follows does
+// without a mechanism that is there to avoid them.
+var phases = []string{"load", "changes", "lists", "exports", "roles", "arrival", "passive", "day",
+	"sharing"}
+
+const stallsPhase = "day"
+
+// stalls keeps the longest handling of one message up to the end of a phase.
+func (b *bench) stalls(ctx context.Context, node *server.Throng, phase string) error {
+	m, err := node.Metrics(ctx)
+	if err != nil {
+		return err
+	}
+	longest, of := 0.0, ""
+	for _, kind := range kinds {
+		ms := m[`throng_handle_seconds_max{type="`+kind+`"}`] * 1e3
+		if ms > longest {
+			longest, of = ms, kind
+		}
+		if mean, count := m.Handled(kind); phase == stallsPhase && count > 0 {
+			b.Samples.Add(kind+" ms", ms)
+			b.Samples.Add(kind+" mean µs", mean*1e6)
+			b.Samples.Add(kind+" count", count)
+		}
+	}
+	b.Samples.Add(phase+" longest ms", longest)
+	b.Note("after %s: the longest is %.2f ms, of %s", phase, longest, of)
+	return nil
+}
