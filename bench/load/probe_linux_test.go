@@ -1,6 +1,7 @@
 package load
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -182,6 +183,32 @@ func TestIdentify(t *testing.T) {
 	p.wantHeard(`{"op":2,"d":{"token":"t.0","intents":1,"shard":[0,2],"large_threshold":50,` +
 		`"properties":{"os":"linux","browser":"throng load","device":"throng load"},` +
 		`"presence":{"since":null,"activities":[],"afk":false,"status":"idle"}}}`)
+}
+
+func TestIdentifySaysCapabilities(t *testing.T) {
+	p := newProbe(t, Config{Token: "t.{i}", Intents: wire.IntentGuilds, Capabilities: 1 << 14})
+	p.say(testHello)
+	p.wantHeard(`{"op":2,"d":{"token":"t.0","intents":1,"large_threshold":50,` +
+		`"properties":{"os":"linux","browser":"throng load","device":"throng load"},` +
+		`"capabilities":16384}}`)
+}
+
+func TestCommandGoesToThoseWhoAreReady(t *testing.T) {
+	p := newProbe(t, Config{Connections: 4})
+	say := func(i int) string { return fmt.Sprintf(`{"op":14,"d":%d}`, i) }
+	if sent := p.l.command(0, 4, say); sent != 0 {
+		t.Errorf("%d commands were sent before anybody was ready", sent)
+	}
+	p.login()
+	p.heard()
+	if sent := p.l.command(0, 4, say); sent != 1 {
+		t.Errorf("%d commands were sent, want that of the one who is ready", sent)
+	}
+	p.wantHeard(`{"op":14,"d":0}`)
+	if sent := p.l.command(1, 4, say); sent != 0 {
+		t.Errorf("%d commands were sent on connections that are not ready", sent)
+	}
+	p.wantHeard()
 }
 
 func TestLogin(t *testing.T) {
