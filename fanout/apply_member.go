@@ -142,7 +142,6 @@ func (t *turn) expel(user wire.Snowflake) {
 		t.send(m)
 		t.drop(h)
 	}
-	t.c.Left = append(t.c.Left, user)
 }
 
 // deleteBody is the body of GUILD_DELETE to who left: without `unavailable`, which would tell a

@@ -72,7 +72,7 @@ func (g *Guild) seeThread(ev *Event, t *thread, need wire.Permissions) {
 	viewers := g.sight(gate{channel: t.parent, need: need})
 	for _, m := range t.members {
 		at := g.receivers.first(m.user)
-		if at != noReceiver && viewers.Has(g.receivers.slots[at].class) {
+		if at != noReceiver && viewers.Has(g.receivers.at(at).class) {
 			ev.Also = append(ev.Also, m.user)
 		}
 	}

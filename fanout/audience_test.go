@@ -192,11 +192,15 @@ func (w *world) compareAudience(r *rand.Rand) {
 	}
 }
 
-func TestClassesAreRenumberedWhenMostAreDead(t *testing.T) {
+func TestNumbersOfClassesAreGivenAnewWhenMostAreDead(t *testing.T) {
 	var overwrites []string
-	const users = 2 * remapSlackClasses
+	const users = 2 * deadClassesMax
+	const blindUsers = 400
 	for i := range users {
 		overwrites = append(overwrites, fmt.Sprintf(`{"id":"%d","type":1,"allow":"1024"}`, 1000+i))
+	}
+	for i := range blindUsers {
+		overwrites = append(overwrites, fmt.Sprintf(`{"id":"%d","type":1,"deny":"1024"}`, 5000+i))
 	}
 	doc := fmt.Sprintf(`{"channels":[{"id":"10","permission_overwrites":[
 		{"id":"%d","type":0,"deny":"1024"},%s]}]}`, guildID, strings.Join(overwrites, ","))
@@ -207,24 +211,32 @@ func TestClassesAreRenumberedWhenMostAreDead(t *testing.T) {
 		w.member(user, "")
 		sessions[i] = w.join(user, allOfThem)
 	}
-	remapped := false
+	w.publish("ANYTHING", `{"channel_id":"10"}`)
+	numbers := len(w.g.classes.list)
 	for _, s := range sessions[:users-10] {
 		s.in = false
-		for _, m := range w.play(w.g.Leave(s.Handle, w.now)).Msgs {
-			remapped = remapped || m.Kind == MsgRemap
+		w.play(w.g.Leave(s.Handle, w.now))
+	}
+	if left := w.g.Info().ClassCount; left > deadClassesMax+2*10 {
+		t.Errorf("%d classes are left", left)
+	}
+	// Others come who may not look, and get the numbers of those who could, and some of these again.
+	for i := range blindUsers {
+		user := wire.Snowflake(5000 + i)
+		w.member(user, "")
+		blind, sees := w.join(user, allOfThem), (*heard)(nil)
+		if i%4 == 0 {
+			sees = w.join(sessions[i].User, allOfThem)
+		}
+		w.publish("ANYTHING", `{"channel_id":"10"}`)
+		want(t, "who may not look", blind.names(), "GUILD_CREATE")
+		if sees != nil {
+			want(t, "who comes again", sees.names(), "GUILD_CREATE ANYTHING")
 		}
 	}
-	if !remapped || len(w.g.classes.list) > 2*remapSlackClasses {
-		t.Errorf("remapped %v, %d classes left", remapped, len(w.g.classes.list))
+	if got := len(w.g.classes.list); got >= numbers+blindUsers {
+		t.Errorf("there are %d numbers, and were %d before %d came", got, numbers, blindUsers)
 	}
-	w.member(900, "")
-	blind := w.join(900, allOfThem)
-	blind.names()
-	w.publish("ANYTHING", `{"channel_id":"10"}`)
-	for _, s := range sessions[users-10:] {
-		want(t, "after the renumbering", s.names(), "GUILD_CREATE ANYTHING")
-	}
-	want(t, "who may not look", blind.names(), "")
 }
 
 func TestCanIsWhatTheClassesSay(t *testing.T) {

@@ -127,10 +127,6 @@ func (b *Board) do(m *Msg, private Private, done func(*Msg)) {
 		b.share(r, m)
 	case MsgReclass:
 		b.reclass(r, m)
-	case MsgRemap:
-		if r != nil {
-			r.remap(m.Map)
-		}
 	case MsgExpel:
 		b.expel(r, m)
 		private(m.To, m.Dispatches)

@@ -129,7 +129,7 @@ func (g *Guild) createMembers(
 			return true
 		})
 	case presences:
-		addUsers(g.presences.users())
+		addUsers(g.presences.first())
 		if count <= createScanMax {
 			g.addNotable(add)
 		}
@@ -162,7 +162,6 @@ func (g *Guild) Delete(now int64) Change {
 		t.send(Msg{Kind: MsgGone, Loop: loop})
 	}
 	t.keep(store.Op{Kind: store.OpDeleteGuild, Guild: uint64(g.id)})
-	t.c.Left = g.receivers.users()
 	g.closeRooms()
 	g.receivers, g.lists = receivers{}, nil
 	g.receivers.init()

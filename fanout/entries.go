@@ -68,14 +68,6 @@ func (es *entries) remove(at uint32) (movedLink uint32) {
 	return movedLink
 }
 
-func (es *entries) remap(to []uint32) {
-	for i, c := range es.classes {
-		if int(c) < len(to) {
-			es.classes[i] = to[c]
-		}
-	}
-}
-
 // give gives the event to the receivers [from, to) that may have it, and says how many these are.
 func (es *entries) give(o *store.Outbox, e *Event, p *positions, from, to int) (given int) {
 	if e.plain() {

@@ -107,12 +107,6 @@ func (w *world) deliver(m *Msg) {
 		w.sessions[m.To].take(m.Dispatches)
 	case MsgReclass:
 		w.sessions[m.To].class, w.sessions[m.To].version = m.Class, 0
-	case MsgRemap:
-		for _, s := range w.sessions {
-			if s.in {
-				s.class = m.Map[s.class]
-			}
-		}
 	case MsgExpel:
 		s := w.sessions[m.To]
 		s.take(m.Dispatches)

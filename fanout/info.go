@@ -17,6 +17,7 @@ type Info struct {
 	ActiveCount  int
 	PassiveCount int
 	ClassCount   int
+	ClassesFreed int // Their numbers are given to no class at present.
 	OnlineCount  int
 	EventIndex   uint64
 	Loops        []int // Loops with sessions. Not to be changed.
@@ -28,8 +29,9 @@ func (g *Guild) Info() Info {
 		ID: g.id, Name: g.name, MemberCount: g.members.Len(),
 		SessionCount: g.receivers.len(), ActiveCount: g.receivers.len() - g.receivers.passive,
 		PassiveCount: g.receivers.passive,
-		ClassCount:   len(g.classes.list), OnlineCount: g.presences.online,
-		EventIndex: g.index, Loops: g.receivers.loops.all,
+		ClassCount:   len(g.classes.born), ClassesFreed: len(g.classes.free),
+		OnlineCount: g.presences.online,
+		EventIndex:  g.index, Loops: g.receivers.loops.all,
 	}
 }
 
@@ -135,7 +137,7 @@ func (g *Guild) Check() error {
 		}
 	}
 	for q, m := range g.classes.memos {
-		if m.known > len(g.classes.list) {
+		if m.known > len(g.classes.born) {
 			return fmt.Errorf("guild %s: unborn classes see channel %s", g.id, q.channel)
 		}
 	}
@@ -146,7 +148,7 @@ func (g *Guild) Check() error {
 func (g *Guild) checkReceivers() error {
 	held := make([]int, len(g.classes.list))
 	for h, at := range g.receivers.byHandle {
-		r := &g.receivers.slots[at]
+		r := g.receivers.at(at)
 		if r.Handle != h {
 			return fmt.Errorf("guild %s: session %v is filed under %v", g.id, r.Handle, h)
 		}
@@ -177,6 +179,11 @@ func (g *Guild) checkReceivers() error {
 		if count > 0 {
 			live++
 		}
+	}
+	if numbers := len(g.classes.born) + len(g.classes.free); numbers != len(g.classes.list) ||
+		len(g.classes.byKey) != len(g.classes.born) {
+		return fmt.Errorf("guild %s: %d classes have %d numbers and %d keys", g.id,
+			len(g.classes.born), len(g.classes.list), len(g.classes.byKey))
 	}
 	if live != g.classes.live {
 		return fmt.Errorf("guild %s: %d classes are live, not %d", g.id, live, g.classes.live)

@@ -91,9 +91,9 @@ const MembersPassMax = 200
 // role comes with the id of one that has just been deleted. 1,000 members take 0.2 to 0.8 ms.
 const sweepAtOnceMax = 1000
 
-// remapSlackClasses is how many dead classes are kept beyond the number of live ones before the
-// classes are renumbered. Renumbering visits every receiver on every loop, so it must be rare.
-const remapSlackClasses = 256
+// deadClassesMax is how many dead classes are kept beyond the number of live ones. To free them
+// forgets who sees what, so it must be rare.
+const deadClassesMax = 256
 
 // threadSyncWorkMax bounds the permission computations (channels times classes) that one role
 // change may spend on finding who gained sight of threads. Past it the clients learn of the

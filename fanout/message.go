@@ -46,9 +46,6 @@ const (
 	MsgPrivate
 	// MsgReclass moves the session To to Class.
 	MsgReclass
-	// MsgRemap renumbers the classes: a receiver of class c is now of class Map[c].
-	// An event that came before it must be through with its receivers first.
-	MsgRemap
 	// MsgExpel sends Dispatches to the session To and takes it out of the relay.
 	MsgExpel
 	// MsgRefuse sends Dispatches to the session To, which asked to join and may not.
@@ -72,8 +69,8 @@ const (
 // MsgKinds is how many kinds of Msg there are.
 const MsgKinds = int(msgKindCount)
 
-var msgKindNames = [...]string{"publish", "admit", "private", "reclass", "remap", "expel",
-	"refuse", "invite", "gone", "direct", "activate", "deactivate", "share"}
+var msgKindNames = [...]string{"publish", "admit", "private", "reclass", "expel", "refuse",
+	"invite", "gone", "direct", "activate", "deactivate", "share"}
 
 func (k MsgKind) String() string {
 	if int(k) < len(msgKindNames) {
@@ -100,12 +97,11 @@ type Msg struct {
 	Passive    bool   // MsgAdmit.
 	Loop       int    // A loop's index, or AllLoops, ActiveLoops, PassiveLoops.
 	Guild      wire.Snowflake
-	To         Handle           // All but MsgPublish, MsgRemap, MsgGone and MsgShare.
+	To         Handle           // All but MsgPublish, MsgGone and MsgShare.
 	Several    []Handle         // MsgShare.
 	Event      *Event           // MsgPublish, MsgDirect.
 	Receiver   Receiver         // MsgAdmit, MsgActivate, MsgDeactivate.
 	Dispatches []*wire.Dispatch // What sends any; may be empty.
-	Map        []uint32         // MsgRemap.
 }
 
 // Change is everything that follows from one call to a Guild.
@@ -118,8 +114,6 @@ type Change struct {
 	Index uint64
 	// Joined are users who became members: their live sessions, if any, are to Join now.
 	Joined []wire.Snowflake
-	// Left are users whose sessions were expelled by Msgs.
-	Left []wire.Snowflake
 	// Pushes are for members who have no session to read the change in; see Guild.WantPushes.
 	Pushes []Push
 }

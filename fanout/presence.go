@@ -26,6 +26,7 @@ type presences struct {
 
 	// Owned by the shard.
 	online int
+	lowest lowestUsers // of those who are online
 }
 
 func (ps *presences) get(user wire.Snowflake) *presence {
@@ -42,6 +43,7 @@ func (ps *presences) set(user wire.Snowflake, p *presence) bool {
 		return ps.remove(user)
 	case old == nil:
 		ps.online++
+		ps.lowest.come(user, ps.online)
 	case old.equal(p):
 		return false
 	}
@@ -58,6 +60,7 @@ func (ps *presences) remove(user wire.Snowflake) bool {
 	_, was := ps.byUser[user]
 	if was {
 		ps.online--
+		ps.lowest.leave(user, ps.online)
 		ps.mu.Lock()
 		delete(ps.byUser, user)
 		ps.mu.Unlock()
@@ -65,9 +68,10 @@ func (ps *presences) remove(user wire.Snowflake) bool {
 	return was
 }
 
-// users returns those who are not offline, ascending.
-func (ps *presences) users() []wire.Snowflake {
-	return slices.Sorted(maps.Keys(ps.byUser))
+// first returns the first of those who are not offline, ascending: all of them, or at least
+// createMembersMax. It is valid until the next change.
+func (ps *presences) first() []wire.Snowflake {
+	return ps.lowest.get(maps.Keys(ps.byUser))
 }
 
 // equal reports whether both look the same; nil is offline.

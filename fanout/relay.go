@@ -180,9 +180,4 @@ func (r *relay) reclass(at, class uint32) {
 	}
 }
 
-func (r *relay) remap(to []uint32) {
-	r.active.remap(to)
-	r.passive.remap(to)
-}
-
 func (r *relay) len() int { return r.active.len() + r.passive.len() }

@@ -35,7 +35,7 @@ func (t *turn) threadSightOf(channel wire.Snowflake) map[wire.Snowflake]Bitset {
 		if before == nil {
 			before = make(map[wire.Snowflake]Bitset)
 		}
-		if (len(before)+1)*len(g.classes.list) > threadSyncWorkMax {
+		if (len(before)+1)*len(g.classes.born) > threadSyncWorkMax {
 			return nil
 		}
 		before[th.parent] = g.sight(gate{channel: th.parent, need: wire.PermissionViewChannel})

@@ -34,9 +34,7 @@ func (t *turn) refuse(err *Error) (Change, error) {
 // done returns the change.
 func (t *turn) done() Change {
 	t.workLists()
-	if numbers := t.g.remapClasses(); numbers != nil {
-		t.send(Msg{Kind: MsgRemap, Loop: AllLoops, Map: numbers})
-	}
+	t.g.classes.bury()
 	t.c.Index = t.g.index
 	return t.c
 }

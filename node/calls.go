@@ -274,7 +274,6 @@ func merge(into *fanout.Change, c fanout.Change) {
 	}
 	into.Index = c.Index
 	into.Joined = append(into.Joined, c.Joined...)
-	into.Left = append(into.Left, c.Left...)
 }
 
 func isDocument(op store.Op) bool { return op.Kind == store.OpPutGuild }

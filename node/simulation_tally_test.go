@@ -24,7 +24,7 @@ var simWanted = []string{
 	"resumes", "resumes refused", "resumes too late", "resumes with a wrong number or token",
 	"identifies", "identifies too soon", "sessions without a word lost", "moves to another loop",
 	"short writes", "passes cut short", "guilds deleted", "guilds that came back",
-	"renames", "voice servers lost", "renumbered classes", "answers of several chunks",
+	"renames", "voice servers lost", "freed classes", "answers of several chunks",
 	"expulsions behind a pass", "roles that came back", "pushes", "requests abandoned",
 	"passive sessions", "subscriptions", "subscriptions ended", "updates of mode 0",
 	"updates of mode 1", "updates of mode 2", "pictures compared", "member list updates",
@@ -93,8 +93,6 @@ func (w *world) tallySteps() {
 			s, ok := m.(*relayStep)
 			switch {
 			case !ok:
-			case s.Kind == fanout.MsgRemap:
-				w.count("renumbered classes")
 			case s.Kind == fanout.MsgExpel && l.board.Busy():
 				w.count("expulsions behind a pass")
 			}

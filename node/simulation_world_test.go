@@ -297,6 +297,9 @@ type simSpy struct {
 func (m *simSpy) apply(s *shard, g *fanout.Guild) {
 	m.w.model.observe(m.guildMessage, g)
 	m.guildMessage.apply(s, g)
+	if g != nil && g.Info().ClassesFreed > 0 {
+		m.w.count("freed classes")
+	}
 	m.w.tallySteps()
 }
 
