@@ -46,8 +46,10 @@ type Guild struct {
 	timeouts    map[wire.Snowflake]int64
 	timeoutNext int64
 
-	sweep    *Sweep // The one under way.
-	sweepDue bool
+	sweep      *Sweep // The one under way.
+	sweepDue   bool
+	sweepAt    int64    // When one that failed is begun again; 0 is that none has.
+	sweepAgain []uint64 // See Sweep.
 
 	searches  []*pushSearch // Of which the first may be under way.
 	searching bool

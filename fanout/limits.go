@@ -91,6 +91,9 @@ const MembersPassMax = 200
 // role comes with the id of one that has just been deleted. 1,000 members take 0.2 to 0.8 ms.
 const sweepAtOnceMax = 1000
 
+// sweepRetryMilli after a sweep has failed it is begun again: the disk may be full.
+const sweepRetryMilli = 10_000
+
 // deadClassesMax is how many dead classes are kept beyond the number of live ones. To free them
 // forgets who sees what, so it must be rare.
 const deadClassesMax = 256

@@ -169,7 +169,9 @@ func (g *Guild) noteRole(old, next *role) {
 // something happens.
 func (g *Guild) NextTick() int64 {
 	soonest := int64(0)
-	for _, due := range [...]int64{g.NewsDue(), g.listsDue(), g.presencesDue(), g.searchAt} {
+	for _, due := range [...]int64{
+		g.NewsDue(), g.listsDue(), g.presencesDue(), g.sweepAt, g.searchAt,
+	} {
 		if soonest == 0 || due != 0 && due < soonest {
 			soonest = due
 		}
@@ -186,11 +188,13 @@ func (g *Guild) NewsDue() int64 {
 	return max(g.news.lastAt+g.limits.PassivePeriodMilli, 1)
 }
 
-// Tick does what has become due: presences are told, the passive sessions are told the news, and,
-// as after any call, the subscribers of member lists what has changed there.
+// Tick does what has become due: presences are told, the passive sessions are told the news, a sweep
+// that has failed is made due, and, as after any call, the subscribers of member lists are told what
+// has changed there.
 func (g *Guild) Tick(now int64) Change {
 	due := g.NewsDue()
 	t := g.turn(now)
+	g.retrySweep(now)
 	t.tellPresences()
 	if g.searchAt <= now {
 		g.searchAt = 0

@@ -164,7 +164,7 @@ func TestPushSearchesWait(t *testing.T) {
 	if again := w.g.Walk(); again != walk {
 		t.Fatal("a search that found no room does not go on")
 	}
-	w.g.WalkFailed(walk)
+	w.g.WalkFailed(walk, nil, w.now)
 	want(t, "the others", len(w.walkAll(2, func() {})), fmt.Sprint(3*(pushSearchesMax-1)))
 	if n := len(w.g.searches); n != 0 || w.g.Walk() != nil {
 		t.Errorf("%d searches are left", n)

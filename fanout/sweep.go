@@ -21,6 +21,9 @@ import (
 // given no roles that the guild does not have, and until the sweep is over there is no new role
 // with the id of an old one. Roles that go meanwhile have a sweep of their own after this one.
 //
+// A sweep that fails, because the disk does, is begun again some time later. The members that it was
+// at have lost the role here and not on the disk; their records are kept once more.
+//
 // Invariant: a role that some record names and the guild does not have is in Guild.gone.
 
 // Sweep is a search for the members who have roles that were deleted. The guild hands it out, and
@@ -32,13 +35,18 @@ type Sweep struct {
 	roles    roleFilter
 
 	// Owned by whoever's turn it is.
-	from uint64
-	over bool
-	has  map[uint32]bool // By role-set.
+	again []uint64 // Members whose records may not be on the disk as they are here.
+	redo  bool     // Next has returned the first of these.
+	from  uint64
+	over  bool
+	has   map[uint32]bool // By role-set.
 }
 
 // Next returns the next members to look at, at most max of them; none at the end.
 func (s *Sweep) Next(max int) (users []uint64) {
+	if s.redo = len(s.again) > 0; s.redo {
+		return s.again[:min(len(s.again), max)]
+	}
 	if s.over {
 		return nil
 	}
@@ -77,23 +85,44 @@ func (g *Guild) nextSweep() *Sweep {
 	g.sweepDue = false
 	g.sweep = &Sweep{
 		members: g.members.Snapshot(), roleSets: g.roleSets, roles: slices.Clone(g.gone),
+		again: g.sweepAgain,
 	}
+	g.sweepAgain = nil
 	return g.sweep
 }
 
 // sweepLater puts a sweep off for which there was no room. The guild gives out another.
 func (g *Guild) sweepLater(s *Sweep) {
 	if s == g.sweep {
-		g.sweep, g.sweepDue = nil, true
+		g.endSweep(nil)
+		g.sweepDue = true
 	}
 }
 
-// sweepFailed gives a sweep up. What it was about is seen to with the next role that goes, or when
-// the guild is next loaded.
-func (g *Guild) sweepFailed(s *Sweep) {
+// sweepFailed gives a sweep up that was at these members. Another is given out after a while, or
+// with the next role that goes.
+func (g *Guild) sweepFailed(s *Sweep, users []uint64, now int64) {
 	if s == g.sweep {
-		g.sweep = nil
+		g.endSweep(users)
+	} else {
+		g.sweepAgain = append(g.sweepAgain, users...)
 	}
+	g.sweepAt = now + sweepRetryMilli
+}
+
+// endSweep lets go of a sweep that was at these members and is not through.
+func (g *Guild) endSweep(users []uint64) {
+	g.sweepAgain = slices.Concat(g.sweepAgain, users, g.sweep.again)
+	g.sweep = nil
+}
+
+// retrySweep makes a sweep due that has failed some time ago.
+func (g *Guild) retrySweep(now int64) {
+	if g.sweepAt == 0 || now < g.sweepAt {
+		return
+	}
+	g.sweepAt = 0
+	g.sweepDue = g.sweepDue || g.sweep == nil && len(g.gone)+len(g.sweepAgain) > 0
 }
 
 // swept takes the deleted roles from these members, which Next has returned; none is the end. When
@@ -104,32 +133,37 @@ func (g *Guild) swept(s *Sweep, users []uint64, now int64) Change {
 		return t.done()
 	}
 	for _, user := range users {
-		if m, ok := g.members.Get(user); ok {
-			t.dropRoles(m)
+		if m, ok := g.members.Get(user); ok && !t.dropRoles(m) && s.redo {
+			t.keep(g.keepMember(m))
 		}
+	}
+	if s.redo {
+		s.again = s.again[len(users):]
 	}
 	if len(users) == 0 {
 		g.sweep = nil
 		g.gone = slices.DeleteFunc(g.gone, s.roles.has)
-		g.sweepDue = len(g.gone) > 0
+		g.sweepDue = len(g.gone)+len(g.sweepAgain) > 0
 	}
 	return t.done()
 }
 
-// dropRoles takes the roles that the guild does not have from a member.
-func (t *turn) dropRoles(m store.Member) {
+// dropRoles takes the roles that the guild does not have from a member. It says whether there were
+// any.
+func (t *turn) dropRoles(m store.Member) bool {
 	g := t.g
 	roles := slices.DeleteFunc(slices.Clone(g.roleSets.Roles(m.RoleSet)), func(role uint64) bool {
 		return !g.roleIDs.has(role)
 	})
 	set := g.roleSets.Intern(roles)
 	if set == m.RoleSet {
-		return
+		return false
 	}
 	m.RoleSet = set
 	g.members.Put(m)
 	t.keep(g.keepMember(m))
 	t.reclass(wire.Snowflake(m.User))
+	return true
 }
 
 // rolesGone follows a change of the guild's roles.
@@ -165,7 +199,15 @@ func (t *turn) rolesBack(roles []*role, path string) *Error {
 	for _, m := range all {
 		t.dropRoles(m)
 	}
-	g.gone, g.sweep, g.sweepDue = nil, nil, false
+	if g.sweep != nil {
+		g.endSweep(nil)
+	}
+	for _, user := range g.sweepAgain {
+		if m, ok := g.members.Get(user); ok {
+			t.keep(g.keepMember(m))
+		}
+	}
+	g.gone, g.sweepDue, g.sweepAt, g.sweepAgain = nil, false, 0, nil
 	return nil
 }
 

@@ -159,7 +159,7 @@ func (w *sweepWorld) deleteRole() {
 	}
 }
 
-// sweepOn takes one turn of a sweep; now and then there is no worker for it.
+// sweepOn takes one turn of a sweep; now and then there is no worker for it, or the disk fails.
 func (w *sweepWorld) sweepOn() {
 	if next := w.g.nextSweep(); next != nil {
 		w.under, w.turn = next, false
@@ -171,6 +171,14 @@ func (w *sweepWorld) sweepOn() {
 		w.under = nil
 	case !w.turn:
 		w.found, w.turn = w.under.Next(1+w.r.IntN(50)), true
+	case w.r.IntN(8) == 0:
+		w.play(w.g.swept(w.under, w.found, w.now))
+		if w.g.sweep == w.under {
+			w.g.sweepFailed(w.under, w.found, w.now)
+		}
+		w.under, w.turn = nil, false
+		w.now += sweepRetryMilli
+		w.keep(w.g.Tick(w.now))
 	default:
 		w.keep(w.g.swept(w.under, w.found, w.now))
 		w.turn = false
@@ -281,10 +289,21 @@ func TestSweepThatIsNoneAnyMoreDoesNothing(t *testing.T) {
 	if w.g.nextSweep() != nil {
 		t.Error("there are two sweeps at a time")
 	}
-	w.g.sweepFailed(w.g.sweep)
+	w.g.sweepFailed(w.g.sweep, nil, w.now)
 	if w.g.nextSweep() != nil {
 		t.Error("a sweep that failed comes at once again")
 	}
+	if at := w.g.NextTick(); at <= w.now {
+		t.Errorf("the guild wants its tick at %d, which is %d", at, w.now)
+	} else {
+		w.now = at
+	}
+	w.play(w.g.Tick(w.now))
+	again := w.g.nextSweep()
+	if again == nil || !slices.Equal(again.Next(10), []uint64{200}) {
+		t.Error("a sweep that failed does not come again")
+	}
+	w.g.sweepFailed(again, nil, w.now)
 	w.publish("GUILD_ROLE_CREATE", `{"role":{"id":"6"}}`)
 	w.publish("GUILD_ROLE_DELETE", `{"role_id":"6"}`)
 	next := w.g.nextSweep()

@@ -31,11 +31,11 @@ func (g *Guild) WalkLater(w Walk, now int64) {
 	}
 }
 
-// WalkFailed gives a walk up.
-func (g *Guild) WalkFailed(w Walk) {
+// WalkFailed gives a walk up that was at these members.
+func (g *Guild) WalkFailed(w Walk, users []uint64, now int64) {
 	switch w := w.(type) {
 	case *Sweep:
-		g.sweepFailed(w)
+		g.sweepFailed(w, users, now)
 	case *pushSearch:
 		g.searchOver(w)
 	}

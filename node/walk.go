@@ -39,15 +39,20 @@ type walkStep struct {
 	later  bool // There was no room at the workers, or for what it finds.
 }
 
-func (m *walkStep) kind() messageKind    { return kindWalk }
-func (m *walkStep) refuse(*shard, error) { m.of.WalkFailed(m.walk) }
+func (m *walkStep) kind() messageKind        { return kindWalk }
+func (m *walkStep) refuse(s *shard, _ error) { m.fail(s) }
+
+func (m *walkStep) fail(s *shard) {
+	m.of.WalkFailed(m.walk, m.users, s.core.wall())
+	s.schedule(m.of)
+}
 
 func (m *walkStep) apply(s *shard, g *fanout.Guild) {
 	switch {
 	case g != m.of: // It was deleted, and perhaps made anew.
 		return
 	case m.failed:
-		g.WalkFailed(m.walk)
+		m.fail(s)
 		return
 	case m.later:
 		g.WalkLater(m.walk, s.core.wall())
@@ -64,7 +69,10 @@ func (m *walkStep) apply(s *shard, g *fanout.Guild) {
 			return
 		}
 		// Here, on the keeper's goroutine, the guild is not to be touched.
-		s.inbox.push(&walkStep{guildCall: m.guildCall, of: g, walk: m.walk,
-			failed: err != nil, later: err == nil})
+		step := &walkStep{guildCall: m.guildCall, of: g, walk: m.walk, later: true}
+		if err != nil {
+			step.users, step.failed, step.later = m.users, true, false
+		}
+		s.inbox.push(step)
 	})
 }
