@@ -60,6 +60,8 @@ var (
 	descRelays      = desc("relays", "Guilds with a receiver on a loop.", "loop")
 	descHandle      = desc("handle_seconds", "Time in handling a message, by type.", "type")
 	descHandleMax   = desc("handle_seconds_max", "The longest single handling, by type.", "type")
+	descWorkedMax   = desc("handle_worked_seconds_max",
+		"The longest, without its thread's waiting for a processor; from 1 ms on.", "type")
 	descResumes     = desc("resumes_total", "RESUMEs, by result.", "result")
 	descIdentifies  = desc("identifies_total", "IDENTIFYs, by result.", "result")
 	descContexts    = desc("compress_contexts", "Connections with a compressor of their own.")
@@ -147,11 +149,12 @@ func (o *outcomeCounts) byResult(ok string) map[string]uint64 {
 // timings sends the handling times, summed over loops and shards.
 func (c *collector) timings(out chan<- prometheus.Metric) {
 	for k := range kindCount {
-		var n, nanos, longest int64
+		var n, nanos, longest, worked int64
 		add := func(t *timings) {
 			n += t[k].count.Load()
 			nanos += t[k].nanos.Load()
 			longest = max(longest, t[k].longest.Load())
+			worked = max(worked, t[k].worked.Load())
 		}
 		for _, l := range c.node.core.loops {
 			add(&l.stats.timings)
@@ -166,5 +169,9 @@ func (c *collector) timings(out chan<- prometheus.Metric) {
 			k.String())
 		out <- prometheus.MustNewConstMetric(descHandleMax, prometheus.GaugeValue,
 			float64(longest)/1e9, k.String())
+		if worked > 0 {
+			out <- prometheus.MustNewConstMetric(descWorkedMax, prometheus.GaugeValue,
+				float64(worked)/1e9, k.String())
+		}
 	}
 }

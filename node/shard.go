@@ -69,6 +69,9 @@ func newShard(c *core, index int, ring func()) *shard {
 // pass works through what waits; it reports false when there was nothing.
 func (s *shard) pass() bool {
 	s.work = s.inbox.take(s.work)
+	if len(s.work) > 0 {
+		s.stats.clock.start(time.Now())
+	}
 	for i, m := range s.work {
 		s.work[i] = nil
 		s.handle(m)

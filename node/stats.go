@@ -50,10 +50,14 @@ func (k messageKind) String() string {
 // are never contended; they are there for whoever scrapes.
 type timings [kindCount]struct {
 	count, nanos, longest atomic.Int64
+	// worked is the longest without what the thread spent waiting for a processor; see stallClock.
+	worked atomic.Int64
 }
 
-func (t *timings) handled(k messageKind, start time.Time) {
-	d := int64(time.Since(start))
+func (t *timings) handled(k messageKind, start time.Time) { t.took(k, time.Since(start)) }
+
+func (t *timings) took(k messageKind, span time.Duration) {
+	d := int64(span)
 	t[k].count.Add(1)
 	t[k].nanos.Add(d)
 	if d > t[k].longest.Load() {
@@ -95,6 +99,18 @@ func (s *loopStats) publish(l *loop) {
 type shardStats struct {
 	timings
 
+	// Owned by the shard goroutine.
+	clock stallClock
+
 	// Atomic: written by the shard, read by metrics.
 	guilds atomic.Int64
+}
+
+// handled takes note of a message that a shard began with at start.
+func (s *shardStats) handled(k messageKind, start time.Time) {
+	now := time.Now()
+	s.took(k, now.Sub(start))
+	if work := int64(s.clock.worked(start, now)); work > s.timings[k].worked.Load() {
+		s.timings[k].worked.Store(work)
+	}
 }
