@@ -188,9 +188,9 @@ func (g *Guild) NewsDue() int64 {
 	return max(g.news.lastAt+g.limits.PassivePeriodMilli, 1)
 }
 
-// Tick does what has become due: presences are told, the passive sessions are told the news, a sweep
-// that has failed is made due, and, as after any call, the subscribers of member lists are told what
-// has changed there.
+// Tick does what has become due: presences are told, the passive sessions are told the news, a
+// sweep that has failed is made due, and, as after any call, the subscribers of member lists are
+// told what has changed there.
 func (g *Guild) Tick(now int64) Change {
 	due := g.NewsDue()
 	t := g.turn(now)

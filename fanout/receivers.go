@@ -9,9 +9,9 @@ import (
 // receivers are the sessions that listen to a guild. The guild does not walk them to publish; it
 // looks them up by handle when a session leaves, and by user when something happens to a member.
 //
-// Records lie in chunks and those of a user are linked by index: a guild of 100,000 sessions has two
-// maps of small values and no pointer per session but the session's id. One slice would be copied
-// as it grows, which for the last of a million sessions takes 50 ms of the shard.
+// Records lie in chunks and those of a user are linked by index: a guild of 100,000 sessions has
+// two maps of small values and no pointer per session but the session's id. One slice would be
+// copied as it grows, which for the last of a million sessions takes 50 ms of the shard.
 type receivers struct {
 	chunks   [][]receiver // Each but the last is full.
 	free     []uint32

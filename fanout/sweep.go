@@ -21,8 +21,8 @@ import (
 // given no roles that the guild does not have, and until the sweep is over there is no new role
 // with the id of an old one. Roles that go meanwhile have a sweep of their own after this one.
 //
-// A sweep that fails, because the disk does, is begun again some time later. The members that it was
-// at have lost the role here and not on the disk; their records are kept once more.
+// A sweep that fails, because the disk does, is begun again some time later. The members that it
+// was at have lost the role here and not on the disk; their records are kept once more.
 //
 // Invariant: a role that some record names and the guild does not have is in Guild.gone.
 

@@ -3,14 +3,14 @@ package node
 import "time"
 
 // stallClock tells the time that a shard took for something from the time that its thread stood in
-// line for a processor. By the clock both are the same: with both processors busy, a message that is
-// handled in 4 ms was seen to take 128, of which the scheduler's account has 119 as waiting.
+// line for a processor. By the clock both are the same: on a machine with much other work, a
+// message was seen to take 128 ms, of which the scheduler's account has 119 as waiting.
 //
-// To ask for a thread's processor time is two system calls, 0.3 µs, as much as handling a presence.
-// So the clock is read once a pass, and again when a millisecond has gone by since: what is handled
-// after that is charged with less than a millisecond of what came before. Only what takes longer
-// than that is measured. Go may move a goroutine to another thread meanwhile, whose time says
-// nothing; then all of it counts as work.
+// To ask for a thread's processor time is two system calls, as much as handling a presence. So the
+// clock is read once a pass, and again when a millisecond has gone by since: what is handled after
+// that is charged with less than a millisecond of what came before. Only what takes longer than
+// that is measured. Go may move a goroutine to another thread meanwhile, whose time says nothing;
+// then all of it counts as work.
 type stallClock struct {
 	// Owned by the shard goroutine.
 	thread int

@@ -50,9 +50,9 @@ func (b *bench) sayMechanisms() {
 		"a second is %s times as cheap, and one with ten %s.", number("summary ms"),
 		report.Number(b.withSummary(none, some, 1)), report.Number(b.withSummary(none, some, 10)))
 	r.Say("Permissions of one message, without: the function that decides called for each of %s "+
-		"sessions, in the bench's own process. With: one bit asked of each, and %s µs at the first "+
-		"message after a change of roles or channels, once for each of %s sets of roles. The node's "+
-		"shard takes %s µs for all of a message.", report.Number(float64(b.sessions)),
+		"sessions, in the bench's own process. With: one bit asked of each, and %s µs at the "+
+		"first message after a change of roles or channels, once for each of %s sets of roles. "+
+		"The node's shard takes %s µs for all of a message.", report.Number(float64(b.sessions)),
 		number("memo sets µs"), number("memo sets"), number(none+" shard µs"))
 	r.Say("%d sessions look at the first rows of member lists of %s members online, in which %d "+
 		"changes a second happen. With a list each the same rows are kept, and their changes "+
@@ -62,8 +62,8 @@ func (b *bench) sayMechanisms() {
 		Measured: s.Ratio(none+" µs", some+" µs"), Unit: "× as cheap", Limit: 9, AtLeast: true})
 }
 
-// withSummary is how many times as cheap messages are at a rate when summaries are counted in. It is
-// the median over the runs.
+// withSummary is how many times as cheap messages are at a rate when summaries are counted in. It
+// is the median over the runs.
 func (b *bench) withSummary(none, some string, perSecond float64) float64 {
 	const period = 30 // Seconds between two summaries.
 	var ratios []float64
@@ -124,10 +124,10 @@ func (b *bench) sayStalls() {
 		"of them had, while %s changed in a second. The longest stall until the end of the day is "+
 		"of %s.", report.Number(float64(b.members)), lists, exports, rolesDeleted,
 		fmt.Sprint(rate), of)
-	r.Say("The longest are times by the clock: clients, backend and node share two processors, and a "+
-		"shard's thread may have to wait for one. A thread beside the node that did nothing but look "+
-		"at the clock was held up for %s ms at most. The longest of work is the longest handling "+
-		"without such waiting, the collector's share with it.", number("noise ms"))
+	r.Say("The longest are times by the clock: clients, backend and node share two processors, "+
+		"and a shard's thread may have to wait for one. A thread beside the node that did nothing "+
+		"but look at the clock was held up for %s ms at most. The longest of work is the longest "+
+		"handling without such waiting, the collector's share with it.", number("noise ms"))
 	r.Reach(report.Figure{What: "longest stall of a guild of a million members",
 		Measured: s.Median(stallsPhase + " longest ms"), Unit: "ms", Limit: 5,
 		Note: "the longest of work " + number(stallsPhase+" worked ms") + " ms"})

@@ -53,5 +53,6 @@ func reroll(member, other int) []byte {
 
 // status is op 3.
 func status(name string) string {
-	return fmt.Sprintf(`{"op":3,"d":{"since":null,"activities":[],"status":"%s","afk":false}}`, name)
+	return fmt.Sprintf(`{"op":3,"d":{"since":null,"activities":[],"status":"%s","afk":false}}`,
+		name)
 }

@@ -1,6 +1,6 @@
-// Command guild measures one guild of a million members with 18,000 sessions: what a day in it costs,
-// what that would cost without the mechanisms for large guilds, and for how long its shard, and
-// with it all guilds on that shard, stands still for one thing.
+// Command guild measures one guild of a million members with 18,000 sessions: what a day in it
+// costs, what that would cost without the mechanisms for large guilds, and for how long its shard,
+// and with it all guilds on that shard, stands still for one thing.
 //
 //	go run ./bench/guild
 //

@@ -49,7 +49,8 @@ func (b *bench) compareSharing(ctx context.Context, s *sessions) error {
 }
 
 // share has sessions look at the lists of their channels, and measures what changes cost then.
-func (b *bench) share(ctx context.Context, s *sessions, side string, channel func(i int) int) error {
+func (b *bench) share(ctx context.Context, s *sessions, side string,
+	channel func(i int) int) error {
 	began := time.Now()
 	_, err := s.active.DeliverAny(ctx, ownChannels, func() error {
 		return s.active.Command(0, ownChannels, func(i int) string { return look(channel(i), 0) })

@@ -17,8 +17,8 @@ var phases = []string{"load", "changes", "lists", "exports", "roles", "arrival",
 
 const stallsPhase = "day"
 
-// stalls keeps the longest handling of one message up to the end of a phase, and the longest without
-// what the shard's thread spent waiting for a processor.
+// stalls keeps the longest handling of one message up to the end of a phase, and the longest
+// without what the shard's thread spent waiting for a processor.
 func (b *bench) stalls(ctx context.Context, node *server.Throng, phase string) error {
 	m, err := node.Metrics(ctx)
 	if err != nil {

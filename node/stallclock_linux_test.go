@@ -10,9 +10,6 @@ import (
 func TestStallClockDoesNotCountWaiting(t *testing.T) {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
-	if thread, _ := threadTime(); thread == 0 {
-		t.Skip("nobody knows a thread's processor time here")
-	}
 	var c stallClock
 	start := time.Now()
 	c.start(start)
