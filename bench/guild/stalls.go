@@ -7,7 +7,7 @@ import (
 )
 
 // kinds are the messages that a guild's shard handles.
-var kinds = []string{"provision", "publish", "members", "sweep", "info", "join", "leave", "loaded",
+var kinds = []string{"provision", "publish", "members", "walk", "info", "join", "leave", "loaded",
 	"presence", "voice", "tick", "errands", "subscribe"}
 
 // phases are in the order in which they are run. Stalls count up to stallsPhase: what follows does
