@@ -73,6 +73,11 @@ func (b *bench) run(ctx context.Context, run int) error {
 	defer func() { _ = node.Stop() }()
 	noise := startNoise()
 	defer func() { b.Samples.Add("noise ms", noise.end().Seconds()*1e3) }()
+	s, err := b.register(ctx, node)
+	if err != nil {
+		return err
+	}
+	defer s.stop()
 	if err := b.load(ctx, node); err != nil {
 		return fmt.Errorf("load: %w", err)
 	}
@@ -107,7 +112,7 @@ func (b *bench) run(ctx context.Context, run int) error {
 			return err
 		}
 	}
-	if err := b.live(ctx, node); err != nil {
+	if err := b.live(ctx, s); err != nil {
 		return err
 	}
 	b.measureMemo()
@@ -115,14 +120,12 @@ func (b *bench) run(ctx context.Context, run int) error {
 }
 
 // live is what has to do with sessions.
-func (b *bench) live(ctx context.Context, node *server.Throng) error {
-	s, err := b.connect(ctx, node)
-	defer s.stop()
-	if err != nil {
+func (b *bench) live(ctx context.Context, s *sessions) error {
+	if err := s.connect(ctx); err != nil {
 		return fmt.Errorf("connect: %w", err)
 	}
 	b.Note("%d sessions are there, of whom %d listen", s.count, s.looking)
-	if err := b.stalls(ctx, node, "arrival"); err != nil {
+	if err := b.stalls(ctx, s.node, "arrival"); err != nil {
 		return err
 	}
 	for _, phase := range []struct {
@@ -134,7 +137,7 @@ func (b *bench) live(ctx context.Context, node *server.Throng) error {
 			return fmt.Errorf("%s: %w", phase.name, err)
 		}
 		b.Samples.Add(phase.name+" s", time.Since(began).Seconds())
-		if err := b.stalls(ctx, node, phase.name); err != nil {
+		if err := b.stalls(ctx, s.node, phase.name); err != nil {
 			return err
 		}
 	}

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"math"
 	"time"
 
 	"throng/bench/internal/server"
@@ -17,7 +18,10 @@ import (
 // batched.
 const (
 	comparedOften = 200
-	idleSpan      = 3 * time.Second
+	idleSpan      = 2 * time.Second
+	idleTimeout   = time.Minute
+	idleMost      = 0.3 // Of a processor.
+	idleAlike     = 0.03
 )
 
 var compared = []struct {
@@ -127,8 +131,23 @@ func (b *bench) compare(ctx context.Context, s *sessions, side string, listening
 	return nil
 }
 
-// idle is what the node takes while nothing is published, as a share of a processor: heartbeats.
+// idle is what the node takes while nothing is published, as a share of a processor: heartbeats. It
+// waits until the node is through with what came before, when two shares in a row are alike.
 func (b *bench) idle(ctx context.Context, node *server.Throng) (share float64, err error) {
+	last := math.Inf(1)
+	err = trial.Until(ctx, idleTimeout, "rest", func() (bool, error) {
+		if share, err = busy(ctx, node); err != nil {
+			return false, err
+		}
+		alike := share < idleMost && math.Abs(share-last) < idleAlike
+		last = share
+		return alike, nil
+	})
+	return share, err
+}
+
+// busy is the share of a processor that the node takes for a while.
+func busy(ctx context.Context, node *server.Throng) (share float64, err error) {
 	spent, err := watch(node, 0)
 	if err != nil {
 		return 0, err

@@ -32,27 +32,43 @@ type sessions struct {
 	all, active, passive crowd.Crowd
 }
 
+// group is a part of them, from one to another.
+type group struct {
+	name     string
+	crowd    *crowd.Crowd
+	from, to int
+}
+
+func (s *sessions) groups() [2]group {
+	return [...]group{{"active", &s.active, 0, s.looking}, {"passive", &s.passive, s.looking,
+		s.count}}
+}
+
+// register makes the users. It comes before the guild: a member who is given another name is told
+// of to all who know it.
+func (b *bench) register(ctx context.Context, node *server.Throng) (*sessions, error) {
+	s := &sessions{node: node, count: b.sessions, looking: b.sessions / activeEvery}
+	for _, g := range s.groups() {
+		if err := node.PutUsers(ctx, g.name, g.from, g.to); err != nil {
+			return nil, fmt.Errorf("register users: %w", err)
+		}
+	}
+	return s, nil
+}
+
 // connect connects everybody, and has those listen who look at the guild. The guild is so large
 // that nobody does without asking.
-func (b *bench) connect(ctx context.Context, node *server.Throng) (*sessions, error) {
-	s := &sessions{node: node, count: b.sessions, looking: b.sessions / activeEvery}
-	for _, group := range []struct {
-		name     string
-		crowd    *crowd.Crowd
-		from, to int
-	}{{"active", &s.active, 0, s.looking}, {"passive", &s.passive, s.looking, s.count}} {
-		if err := node.PutUsers(ctx, group.name, group.from, group.to); err != nil {
-			return s, err
-		}
-		err := group.crowd.Join(ctx, node, crowd.Group{Name: group.name, First: group.from,
-			Connections: group.to - group.from, Clients: load.Config{Intents: wire.IntentsUser,
+func (s *sessions) connect(ctx context.Context) error {
+	for _, g := range s.groups() {
+		err := g.crowd.Join(ctx, s.node, crowd.Group{Name: g.name, First: g.from,
+			Connections: g.to - g.from, Clients: load.Config{Intents: wire.IntentsUser,
 				Capabilities: wire.CapabilityPassiveUpdateV2, NoReturn: true}})
 		if err != nil {
-			return s, err
+			return err
 		}
-		s.all.Add(group.crowd)
+		s.all.Add(g.crowd)
 	}
-	return s, s.wake(ctx, 0, s.looking)
+	return s.wake(ctx, 0, s.looking)
 }
 
 // wake has sessions listen, and waits until each has the guild.
