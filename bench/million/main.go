@@ -114,8 +114,8 @@ func runNative(ctx context.Context, t *trial.Trial, first, connections int, idle
 	}
 	defer func() { _ = node.Stop() }()
 	s := &subject{node: node, clients: load.Config{NoReturn: true}, journal: nativeJournal,
-		restMax: restMax,
-		add:     t.Samples.Add, note: t.Note}
+		restSpan: restSpan, restMax: restMax,
+		add: t.Samples.Add, note: t.Note}
 	defer s.crowd.Stop()
 	if err := s.slopes(ctx, first, connections); err != nil {
 		return err
@@ -135,7 +135,8 @@ func runInside(ctx context.Context, connections int) error {
 	}
 	began := time.Now()
 	s := &subject{
-		node: node, journal: crowd.JournalBytes, restMax: restMaxGuest,
+		node: node, journal: crowd.JournalBytes, restSpan: restSpanGuest,
+		restMax: restMaxGuest,
 		clients: load.Config{NoReturn: true, ConnectTimeout: guestTimeout, OpeningMax: 500,
 			Loops: 1},
 		add: func(name string, value float64) { fmt.Printf("%s%s\t%g\n", sampleMark, name, value) },

@@ -19,12 +19,13 @@ const (
 	probeBytes = 300
 	settle     = 3 * time.Second
 	// A quiet node gives memory back, and the runtime does little by little. It is at rest when
-	// less than restShare went in restSpan, or after restMax, and after restMaxGuest where sessions
-	// are counted in the guest: giving back a page is slow there, and these are gigabytes.
-	restSpan     = 12 * time.Second
-	restShare    = 0.001
-	restMax      = time.Minute
-	restMaxGuest = 10 * time.Minute
+	// less than restShare went in restSpan, or after restMax. In the guest these are longer: a
+	// collection alone takes a quarter of a minute there.
+	restSpan      = 12 * time.Second
+	restSpanGuest = time.Minute
+	restShare     = 0.001
+	restMax       = time.Minute
+	restMaxGuest  = 10 * time.Minute
 	// idleMin is longer than the two minutes after which a collection is forced, and idleMax is
 	// how long that is waited for.
 	idleMin = 125 * time.Second
@@ -36,10 +37,11 @@ type subject struct {
 	node    *server.Throng
 	clients load.Config
 	crowd   crowd.Crowd
-	journal int           // -journal, in bytes
-	restMax time.Duration // With sessions.
-	add     func(name string, value float64)
-	note    func(format string, args ...any)
+	journal int // -journal, in bytes
+	// With sessions; without, these are restSpan and restMax.
+	restSpan, restMax time.Duration
+	add               func(name string, value float64)
+	note              func(format string, args ...any)
 }
 
 // reading is what the node and the kernel hold at one moment.
@@ -51,7 +53,7 @@ type reading struct {
 // read takes a reading: resident memory as it is after things have happened, garbage and all, and
 // as it is at rest, when the collector has run and the runtime has given back what it does not
 // need. An idle node comes to rest by itself, within some minutes.
-func (s *subject) read(ctx context.Context, restMax time.Duration) (r reading, err error) {
+func (s *subject) read(ctx context.Context, span, most time.Duration) (r reading, err error) {
 	if err = trial.Pause(ctx, settle); err != nil {
 		return r, err
 	}
@@ -69,15 +71,15 @@ func (s *subject) read(ctx context.Context, restMax time.Duration) (r reading, e
 		return r, err
 	}
 	r.heap = metrics["go_memstats_heap_alloc_bytes"]
-	r.rest, err = s.rest(ctx, restMax)
+	r.rest, err = s.rest(ctx, span, most)
 	return r, err
 }
 
 // rest waits until resident memory no longer falls.
-func (s *subject) rest(ctx context.Context, most time.Duration) (int64, error) {
+func (s *subject) rest(ctx context.Context, span, most time.Duration) (int64, error) {
 	before, err := s.node.Resident()
 	for end := time.Now().Add(most); err == nil && time.Now().Before(end); {
-		if err := trial.Pause(ctx, restSpan); err != nil {
+		if err := trial.Pause(ctx, span); err != nil {
 			return 0, err
 		}
 		var now int64
@@ -91,7 +93,7 @@ func (s *subject) rest(ctx context.Context, most time.Duration) (int64, error) {
 
 // slopes connects first and then all, and takes what each between the two costs.
 func (s *subject) slopes(ctx context.Context, first, all int) error {
-	bare, err := s.read(ctx, restMax)
+	bare, err := s.read(ctx, restSpan, restMax)
 	if err != nil {
 		return err
 	}
@@ -102,14 +104,14 @@ func (s *subject) slopes(ctx context.Context, first, all int) error {
 	if err := s.provision(ctx, groups, all); err != nil {
 		return err
 	}
-	users, err := s.read(ctx, restMax)
+	users, err := s.read(ctx, restSpan, restMax)
 	if err != nil {
 		return err
 	}
 	if err := crowd.FillJournals(ctx, s.node, s.clients, s.journal); err != nil {
 		return err
 	}
-	full, err := s.read(ctx, restMax)
+	full, err := s.read(ctx, restSpan, restMax)
 	if err != nil {
 		return err
 	}
@@ -132,7 +134,7 @@ func (s *subject) slopes(ctx context.Context, first, all int) error {
 			s.add("connect µs", (after-cpu).Seconds()*1e6/float64(g.Connections))
 		}
 		s.note("%d sessions are there", g.First+g.Connections)
-		if at[i], err = s.read(ctx, s.restMax); err != nil {
+		if at[i], err = s.read(ctx, s.restSpan, s.restMax); err != nil {
 			return err
 		}
 	}

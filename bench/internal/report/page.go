@@ -130,8 +130,12 @@ func (r *Result) section() string {
 	if len(commit) > 12 {
 		commit = commit[:12]
 	}
-	fmt.Fprintf(&b, "Medians of %d runs, commit `%s`, %s; `%s`%s, %.0f s. %s. All values: "+
-		"[%s.json](results/%s.json).\n", r.Runs, commit, r.Date, r.Command, r.flags(), r.Seconds,
+	runs := "One run"
+	if r.Runs > 1 {
+		runs = fmt.Sprintf("Medians of %d runs", r.Runs)
+	}
+	fmt.Fprintf(&b, "%s, commit `%s`, %s; `%s`%s, %.0f s. %s. All values: "+
+		"[%s.json](results/%s.json).\n", runs, commit, r.Date, r.Command, r.flags(), r.Seconds,
 		r.Machine, r.Bench, r.Bench)
 	return b.String()
 }
