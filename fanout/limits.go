@@ -67,12 +67,16 @@ type Limits struct {
 	// PresencesMax users are told of at once, 8 µs of the shard each. Each of those who listen has
 	// so many more frames pending then.
 	PresencesMax int
+	// ListSliceMicro is how long a call is at member lists, by the costs below, and longer by the
+	// last step at most. What is left is for the next; see Guild.Unfinished.
+	ListSliceMicro int
 }
 
 // DefaultLimits are those of package tuning. The protocol has 75,000 members for the first; half a
 // minute is what one of the open servers has for the second, Discord does not say.
 var DefaultLimits = Limits{PassiveMembersMin: 75_000, PassivePeriodMilli: 30_000,
-	PresencePeriodMilli: 50, PresencePeriodMaxMilli: 250, PresencesMax: 250}
+	PresencePeriodMilli: 50, PresencePeriodMaxMilli: 250, PresencesMax: 250,
+	ListSliceMicro: 1000}
 
 // Presences told at once cost no more than so many deliveries, which is what a relay does in one
 // go. A frame that is written together with others costs a share of a delivery. Of a user so many
@@ -118,21 +122,34 @@ const (
 
 	// listItemsMax is the number of encoded rows past which a window is sent whole, half of a
 	// range: a SYNC costs at most twice the bytes then, and so an event is bounded. listOpsMax
-	// bounds what needs no row; it must be at most a range, see replayed.emit.
+	// bounds what needs no row; it must be at most a range, see memberLists.differ.
 	listItemsMax = ListRangeRows / 2
 	listOpsMax   = ListRangeRows
 
-	// listLogMax bounds what is remembered of one batch. Each distinct window replays it, 10 ns a
-	// step; past it all windows are sent whole.
-	listLogMax = 4096
-
-	// listWorkMax bounds how many members a turn looks at that are no hurry, and how many rows it
-	// shows to those who have waited for a list: two microseconds each. What has changed is told
-	// once in listPeriodMilli, or a shard's tick where that is longer, and counts alone, to those
-	// of whose rows none changed, once in listCountsMilli.
-	listWorkMax     = 1000
+	// What has changed is told once in listPeriodMilli, and counts alone, to those of whose rows
+	// none changed, once in listCountsMilli.
 	listPeriodMilli = 100
 	listCountsMilli = 5000
+
+	// What is taken from a slice, in microseconds of a guild with a million members: for placing
+	// somebody in a list, for looking at what a session may look at, for encoding a member, who is
+	// in no cache, for looking for a row in another build. And how much there is for one: of rows
+	// looked at, of records given back, of an event copied.
+	listPlaceCost     = 4
+	listReviewCost    = 3
+	listItemCost      = 6
+	listRenewCost     = 2
+	listRowsPerMicro  = 64
+	listFreedPerMicro = 32
+	listBytesPerMicro = 1024
+
+	// listItemsKeptMax members are kept as they were encoded for those who are told of them next,
+	// 400 bytes each. It must be more than two windows, see memberLists.prepare.
+	listItemsKeptMax = 4096
+
+	// listRetryMilli is when lists are built again after that has failed, or when workers had no
+	// room for it.
+	listRetryMilli = 1000
 
 	// listShareMax sessions are given an event in one step of their loop, 50 ns each.
 	listShareMax = 1000
@@ -145,4 +162,7 @@ const (
 	listSyncsMax = 16
 )
 
-const _ = uint(ListRangeRows - listOpsMax)
+const (
+	_ = uint(ListRangeRows - listOpsMax)
+	_ = uint(listItemsKeptMax - 2*listBlocksMax*ListRangeRows)
+)

@@ -18,35 +18,42 @@ import (
 // every subscriber is no way either: a change at row 5 moves a row that the client does not know
 // into the range 100 to 199 it looks at, so rows it needs are missing there.
 //
-// What is done has three parts.
+// What is done has four parts.
 //
 // Order: a list is one store.RankTree for each group. Moving a member is a deletion and an
-// insertion that tell their rows, a few microseconds for a list, whatever its size.
+// insertion, a few microseconds for a list, whatever its size.
 //
-// Batches: the guild says only whose listing may have changed (touch). When it asks (work), each of
-// these is looked at once, however often it changed, and moved in every list. That leaves each list
-// a log of changes of rows. Whatever the guild coalesces is coalesced here for nothing.
+// Builds: what changes many members, like hoisting a role, does not go through them. A worker makes
+// all trees of the guild anew over a snapshot of the members (listBuild), which for a million takes
+// it two seconds and the shard nothing. The lists stay as they are meanwhile. Whoever was touched
+// since the snapshot is placed again in what it brings, so nothing is lost in between.
 //
-// Windows: a client's ranges, adjacent ones joined, are windows on the list, and the log is
-// replayed for each distinct window that anyone has, once for all who have it (replay). Its ops
-// bring it from what it showed to what it shows, and whatever slides in or out at either end is
-// inserted or deleted there, so that a window holds as many rows after as before. Hence windows do
-// not shift each other; the client's array holds the rows of its windows and nothing else, ever;
+// Windows: a client's ranges, adjacent ones joined, are windows on the list. A window remembers the
+// records it shows, and its ops are the difference to the records it should show (listWindow),
+// worked out once for all who have it. A window holds as many rows after as before. Hence windows
+// do not shift each other; the client's array holds the rows of its windows and nothing else, ever;
 // and the ops of one window are the same bytes for all clients, whatever else they look at. The
 // protocol's documentation leaves the last row of a range to a later INSERT or SYNC; one that is
 // pushed out stays in the array there, and comes back as a phantom once the list gets shorter.
+// A log of the changes, replayed for each window, is what was tried first: it costs each window
+// every change there was, 15 ms of the shard for 360 windows and 4,096 changes, where a difference
+// costs it the rows it has, and it knows nothing of builds.
+//
+// Rounds: the guild says only whose listing may have changed (touch), and calls work, which does a
+// slice of a round and remembers where it was. A round places all who were touched, each once
+// however often it changed, and then tells every window. While it tells, no tree changes, so it may
+// pause between any two windows, and who is touched waits for the next one. Sessions come to a
+// window, or change it, only between rounds, when all that are there know the list as it is; they
+// may leave at any time. A session that may have lost sight of a list is looked after before
+// anything is told to anyone.
 //
 // A change in another part of the list costs a subscriber nothing if no row passed its window. Then
 // it is not told of the new counts either, which would make every change of presence an event for
 // every subscriber; tellCounts makes up for that as often as the guild likes.
 //
-// What changes many members, like hoisting a role, goes through the roster a slice at a time
-// (sweep). A list then lags behind the guild, and is at every moment a list that its subscribers
-// have exactly.
-//
-// Invariants: a subscriber's array holds the rows of its list, as of the last work, in the ranges
-// it is subscribed to. Each record on the roster is of the user's present listing, or the user is
-// touched, or a sweep has yet to come by.
+// Invariants: between rounds a subscriber's array holds the rows of its list in the ranges it is
+// subscribed to. Each record on the roster is of the user's present listing, or the user is
+// touched, or a build is due or under way.
 
 // listSource is what the lists ask of their guild. All answers are of the present moment.
 type listSource interface {
@@ -56,12 +63,14 @@ type listSource interface {
 	views(user, channel wire.Snowflake) bool
 	// listID returns the id of the channel's list, or "" when there is no such channel.
 	listID(channel wire.Snowflake) string
+	// sight is all that views depends on beside the member and what listID depends on.
+	sight() string
 	// hoisted returns the hoisted roles in the order that lists have them in.
 	hoisted() []wire.Snowflake
 	// totals returns how many members the guild has and how many are online.
 	totals() (members, online int)
-	// users returns the members, or those who are online.
-	users(onlineOnly bool) []wire.Snowflake
+	// scan returns the members as they are, to be read elsewhere, with sight of these channels.
+	scan(channels []wire.Snowflake) listScan
 	// appendMember appends the member object with its presence.
 	appendMember(dst []byte, user wire.Snowflake) []byte
 }
@@ -80,23 +89,24 @@ type memberLists struct {
 	source listSource
 
 	// Owned by the shard goroutine.
-	roster      *store.Roster
-	groups      listGroups
+	table       *listTable    // nil before the first build.
 	lists       []*memberList // Ascending by id.
 	subscribers map[Handle]*listSubscriber
+	all         []*listSubscriber           // The same, each at its place.
 	sessions    map[wire.Snowflake][]Handle // Of the subscribers.
-	hidden      bool                        // Whether the offline are left out.
+	doubted     []*listSubscriber           // They may have lost sight of what they look at.
+	waiting     []*listSubscriber           // They may be shown something else.
+	left        int                         // Of the slice, in microseconds or so.
 
 	touched    []wire.Snowflake
 	touchedSet map[wire.Snowflake]bool
-	queue      []wire.Snowflake // To be looked at, no hurry.
-	// A sweep looks at each record of the roster, from where the last one ended and round. swept
-	// counts cells since ever; sweepCells is how many the roster had when it was last looked at.
-	sweepAt, sweepLeft, sweepCells int
-	swept                          uint64
 
-	news  []listNews
-	items map[store.Ref][]byte // Encoded members, for the length of one work.
+	listBuilds
+	listRound
+
+	news   []listNews
+	member []byte               // The last member encoded.
+	items  map[store.Ref][]byte // Members, as far as encoded for now; see prepare.
 }
 
 // listNews is one dispatch for several sessions. to is valid until the lists are next called.
@@ -106,179 +116,83 @@ type listNews struct {
 }
 
 func newMemberLists(guild wire.Snowflake, source listSource) *memberLists {
-	ls := &memberLists{
+	return &memberLists{
 		guild: guild, source: source,
 		subscribers: make(map[Handle]*listSubscriber),
 		sessions:    make(map[wire.Snowflake][]Handle),
 		touchedSet:  make(map[wire.Snowflake]bool), items: make(map[store.Ref][]byte),
 	}
-	ls.reset()
-	return ls
-}
-
-// reset forgets who is where: there is no list. Who was touched stays so, as there may be
-// subscribers who are about to see a channel.
-func (ls *memberLists) reset() {
-	ls.roster = store.NewRoster()
-	ls.groups.init()
-	ls.groups.set(ls.source.hoisted())
-	ls.queue = nil
-	ls.sweepAt, ls.sweepLeft, ls.sweepCells = 0, 0, 0
-	ls.hidden = ls.hides()
-}
-
-// hides reports whether the offline are left out now.
-func (ls *memberLists) hides() bool {
-	members, _ := ls.source.totals()
-	return members+ls.groups.hoisted+2 >= listOfflineRowsMax
 }
 
 // touch takes note that the user's listing, or what is shown of the user, may have changed: it has
 // joined or left, has another name, other roles, another presence.
 func (ls *memberLists) touch(user wire.Snowflake) {
-	if len(ls.subscribers) == 0 || ls.touchedSet[user] {
+	if len(ls.subscribers) == 0 {
+		return
+	}
+	// What it may look at is seen to before the next round, and so every time.
+	for _, h := range ls.sessions[user] {
+		ls.doubt(ls.subscribers[h])
+	}
+	if ls.touchedSet[user] {
 		return
 	}
 	ls.touchedSet[user] = true
 	ls.touched = append(ls.touched, user)
-}
-
-// regroup follows a change of which roles are hoisted, or of their order.
-func (ls *memberLists) regroup() {
-	if len(ls.lists) == 0 {
-		ls.reset()
-		return
+	if ls.building != nil || ls.built != nil {
+		ls.since = append(ls.since, user)
 	}
-	before := slices.Clone(ls.groups.order)
-	ls.groups.set(ls.source.hoisted())
-	for _, l := range ls.lists {
-		l.reorder(ls, before)
-	}
-	ls.sweep()
 }
 
-// sweep has every member on the roster looked at.
-func (ls *memberLists) sweep() {
-	ls.sweepCells = ls.roster.Cells()
-	ls.sweepLeft = ls.sweepCells
-}
-
-// work moves whoever was touched, and makes news of what has changed. It looks at no more than
-// limit of the others that are due, and shows no more rows to those who have waited for a list. It
-// reports whether there are more of these: then it is to be called again.
-func (ls *memberLists) work(limit int) (more bool) {
+// work does a slice of what is due, of so many microseconds or so, and reports whether it is to be
+// called again for the rest. begin lets it begin a round.
+func (ls *memberLists) work(begin bool, limit int) (more bool) {
 	if len(ls.subscribers) == 0 {
 		return false
 	}
-	if hidden := ls.hides(); hidden != ls.hidden {
-		ls.hidden = hidden
-		if hidden {
-			ls.sweep()
-		} else {
-			ls.queue = append(ls.queue, ls.source.users(false)...)
-		}
+	ls.left = limit
+	if !ls.retreat() {
+		return true
 	}
-	touched := ls.touched
-	ls.retreat(touched)
-	for _, user := range touched {
-		ls.place(user, true)
+	if begin && ls.stage == listsRest {
+		ls.begin()
 	}
-	for ; limit > 0 && len(ls.queue) > 0; limit-- {
-		last := len(ls.queue) - 1
-		ls.place(ls.queue[last], false)
-		ls.queue = ls.queue[:last]
+	if ls.stage == listsPlace && !ls.placeSome() || ls.stage == listsTell && !ls.tellSome() {
+		return true
 	}
-	for ; limit > 0 && ls.sweepLeft > 0; limit-- {
-		ls.sweepStep()
+	if !ls.advance() {
+		return true
 	}
-	waiting := false
-	for _, l := range ls.lists {
-		ls.flush(l)
-		limit = ls.greet(l, limit)
-		waiting = waiting || l.waiting > 0
-	}
-	ls.advance(touched)
-	ls.touched = touched[:0]
-	clear(ls.touchedSet)
 	clear(ls.items)
-	return waiting || len(ls.lists) > 0 && (len(ls.queue) > 0 || ls.sweepLeft > 0) ||
-		slices.ContainsFunc(ls.lists, func(l *memberList) bool { return !l.ready })
+	return false
 }
 
-// sweepStep looks at the next cell of the roster, going round. Cells that have come meanwhile make
-// the way longer: a sweep must not end short of where it began.
-func (ls *memberLists) sweepStep() {
-	if grown := ls.roster.Cells() - ls.sweepCells; grown > 0 {
-		ls.sweepCells += grown
-		ls.sweepLeft += grown
-		for _, l := range ls.lists {
-			l.readyAt += uint64(grown)
-		}
-	}
-	if ls.sweepAt >= ls.sweepCells {
-		ls.sweepAt = 0
-	}
-	if ref, current := ls.roster.At(ls.sweepAt); current {
-		ls.place(wire.Snowflake(ls.roster.User(ref)), false)
-	}
-	ls.sweepAt++
-	ls.sweepLeft--
-	ls.swept++
+// settled reports whether there is nothing that work would do.
+func (ls *memberLists) settled() bool {
+	return ls.stage == listsRest && ls.built == nil &&
+		len(ls.touched)+len(ls.doubted)+len(ls.waiting) == 0
 }
 
-// place brings the user to where it belongs in all lists. shown says that what is shown of the user
-// may be different.
-func (ls *memberLists) place(user wire.Snowflake, shown bool) {
-	if len(ls.lists) == 0 {
-		return
-	}
-	old, _ := ls.roster.Find(uint64(user))
-	entry, member := ls.source.listing(user)
-	group, listed := ls.groups.of(entry, ls.hidden)
-	var ref store.Ref
-	if member && listed {
-		ref = old
-		if old == 0 || ls.roster.Group(old) != group || !ls.roster.Named(old, entry.name) {
-			ref = ls.roster.Put(uint64(user), group, entry.name)
-			ls.groups.slots[group].members++
-		}
-	}
-	if old == 0 && ref == 0 {
-		return
-	}
-	for _, l := range ls.lists {
-		l.place(ls, old, ref, ref != 0 && l.admits(ls, user), shown)
-	}
-	if old == ref || old == 0 {
-		return
-	}
-	if ref == 0 {
-		ls.roster.Drop(uint64(user))
-	}
-	ls.groups.leave(ls.roster.Group(old))
-	ls.roster.Free(old)
+// find returns where the list of that id is, or would be.
+func (ls *memberLists) find(id string) (at int, found bool) {
+	return slices.BinarySearchFunc(ls.lists, id, func(l *memberList, id string) int {
+		return cmp.Compare(l.id, id)
+	})
 }
 
 // list returns the list of that id, making it if there is none. channel is one that has it; 0 tells
 // of none.
 func (ls *memberLists) list(id string, channel wire.Snowflake) *memberList {
-	at, found := slices.BinarySearchFunc(ls.lists, id, func(l *memberList, id string) int {
-		return cmp.Compare(l.id, id)
-	})
+	at, found := ls.find(id)
 	if found {
 		if channel != 0 {
 			ls.lists[at].channel = channel
 		}
 		return ls.lists[at]
 	}
-	if len(ls.lists) == 0 {
-		ls.reset()
-		ls.queue = ls.source.users(ls.hidden)
-	} else {
-		ls.sweep()
-	}
+	ls.stale = true
 	l := &memberList{
-		id: id, channel: channel, readyAt: ls.swept + uint64(ls.sweepLeft),
+		id: id, channel: channel,
 		byKey: make(map[string]*listAudience), syncs: make(map[string]*wire.Dispatch),
 	}
 	ls.lists = slices.Insert(ls.lists, at, l)
@@ -292,12 +206,12 @@ func (ls *memberLists) prune() {
 			return false
 		}
 		for i := range l.trees {
-			ls.roster.Clear(&l.trees[i])
+			ls.table.roster.Clear(&l.trees[i])
 		}
 		return true
 	})
-	if len(ls.lists) == 0 && ls.roster.Len() > 0 {
-		ls.reset()
+	if len(ls.lists) == 0 {
+		ls.table, ls.listBuilds, ls.listRound = nil, listBuilds{}, listRound{}
 	}
 }
 

@@ -3,7 +3,6 @@ package fanout
 import (
 	"fmt"
 	"math/rand/v2"
-	"slices"
 	"testing"
 
 	"throng/wire"
@@ -41,14 +40,27 @@ func (s *benchSource) listID(channel wire.Snowflake) string {
 	}
 	return channel.String()
 }
-func (s *benchSource) hoisted() []wire.Snowflake          { return s.roles }
-func (s *benchSource) totals() (members, online int)      { return len(s.all), len(s.all) }
-func (s *benchSource) users(online bool) []wire.Snowflake { return slices.Clone(s.all) }
+func (s *benchSource) hoisted() []wire.Snowflake      { return s.roles }
+func (s *benchSource) totals() (members, online int)  { return len(s.all), len(s.all) }
+func (s *benchSource) sight() string                  { return "" }
+func (s *benchSource) scan([]wire.Snowflake) listScan { return benchScan{s} }
+
 func (s *benchSource) appendMember(dst []byte, user wire.Snowflake) []byte {
 	return fmt.Appendf(dst, `{"user":{"id":"%d","username":%q,"discriminator":"0","avatar":null},`+
 		`"nick":null,"roles":["1","2"],"joined_at":"2024-01-01T00:00:00.000000+00:00",`+
 		`"mute":false,"deaf":false,"presence":{"status":"online","activities":[],`+
 		`"client_status":{"web":"online"}}}`, user, s.names[user-1])
+}
+
+// benchScan is for as long as nobody changes.
+type benchScan struct{ *benchSource }
+
+func (s benchScan) views(channel wire.Snowflake) bool { return true }
+func (s benchScan) each(onlineOnly bool, f func(user wire.Snowflake, l listing)) {
+	for _, user := range s.all {
+		l, _ := s.listing(user)
+		f(user, l)
+	}
 }
 
 // BenchmarkMemberListMove measures one member taking another name, with all that follows for the
@@ -74,9 +86,11 @@ func BenchmarkMemberListMove(b *testing.B) {
 				ls.subscribe(Handle{Slot: uint32(i)}, 1,
 					[]listChannel{{wire.Snowflake(1 + i%c.lists), blocks}})
 			}
-			for ls.work(10_000) {
-				ls.take()
-			}
+			ls.work(true, 1<<30)
+			build := ls.build()
+			build.run()
+			ls.done(build, true)
+			ls.work(true, 1<<30)
 			ls.take()
 			events, told, steps := 0, 0, 0
 			b.ReportAllocs()
@@ -86,7 +100,7 @@ func BenchmarkMemberListMove(b *testing.B) {
 					s.names[user] = s.names[r.IntN(c.members)]
 					ls.touch(wire.Snowflake(user + 1))
 				}
-				ls.work(0)
+				ls.work(true, 1<<30)
 				for _, n := range ls.take() {
 					events++
 					told += len(n.to)
@@ -100,27 +114,26 @@ func BenchmarkMemberListMove(b *testing.B) {
 	}
 }
 
-// BenchmarkMemberListWork measures what a slice of the making of a list takes a member, and of a
-// sweep that moves nobody.
-func BenchmarkMemberListWork(b *testing.B) {
-	const members = 200_000
-	s := newBenchSource(members)
-	for _, sweep := range []bool{false, true} {
-		b.Run(fmt.Sprintf("sweep=%v", sweep), func(b *testing.B) {
-			var ls *memberLists
-			looked := 0
-			for b.Loop() {
-				if ls == nil || !sweep {
-					ls = newMemberLists(guildID, s)
-					ls.subscribe(Handle{}, 1, []listChannel{{1, []uint32{0}}})
-				} else {
-					ls.sweep()
-				}
-				for ls.work(2000) {
-				}
-				looked += members
+// BenchmarkMemberListBuild measures what the making of a guild's lists takes a worker.
+func BenchmarkMemberListBuild(b *testing.B) {
+	for _, lists := range []int{1, 5} {
+		const members = 200_000
+		s := newBenchSource(members)
+		b.Run(fmt.Sprintf("lists=%d", lists), func(b *testing.B) {
+			ls := newMemberLists(guildID, s)
+			for i := range lists {
+				ls.subscribe(Handle{Slot: uint32(i)}, 1,
+					[]listChannel{{wire.Snowflake(1 + i), []uint32{0}}})
 			}
-			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(looked), "ns/member")
+			ls.work(true, 1<<30)
+			built := 0
+			for b.Loop() {
+				build := ls.build()
+				build.run()
+				ls.done(build, false)
+				built += members
+			}
+			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(built), "ns/member")
 		})
 	}
 }

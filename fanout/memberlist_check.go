@@ -7,26 +7,19 @@ import (
 
 // check returns the first of the lists' invariants that does not hold.
 func (ls *memberLists) check() error {
-	if held := ls.roster.Records(); held != ls.roster.Len() {
-		return fmt.Errorf("guild %s: the roster holds %d records of %d members",
-			ls.guild, held, ls.roster.Len())
-	}
-	members := make([]int, len(ls.groups.slots))
-	for cell := range ls.roster.Cells() {
-		if ref, current := ls.roster.At(cell); current {
-			members[ls.roster.Group(ref)]++
+	if ls.table != nil {
+		if err := ls.checkTable(); err != nil {
+			return fmt.Errorf("guild %s: %w", ls.guild, err)
 		}
 	}
-	for slot, g := range ls.groups.slots {
-		if g.members != members[slot] {
-			return fmt.Errorf("guild %s: group %d has %d members, it says %d",
-				ls.guild, slot, members[slot], g.members)
-		}
-		if g.members > 0 && !slices.Contains(ls.groups.order, uint16(slot)) {
-			return fmt.Errorf("guild %s: group %d has members and no place", ls.guild, slot)
-		}
+	if len(ls.all) != len(ls.subscribers) {
+		return fmt.Errorf("guild %s: %d of %d subscribers", ls.guild, len(ls.all),
+			len(ls.subscribers))
 	}
 	for h, s := range ls.subscribers {
+		if ls.all[s.at] != s {
+			return fmt.Errorf("guild %s: session %v is not at its place", ls.guild, h)
+		}
 		for i := range s.views {
 			v := &s.views[i]
 			if v.at >= len(v.audience.handles) || v.audience.handles[v.at] != h {
@@ -43,45 +36,46 @@ func (ls *memberLists) check() error {
 }
 
 func (ls *memberLists) checkList(l *memberList) error {
-	rows := 0
-	for group := range l.trees {
-		n := l.count(uint16(group))
-		if n > ls.groups.slots[group].members {
-			return fmt.Errorf("group %d has %d members here, %d in all", group, n,
-				ls.groups.slots[group].members)
-		}
-		if n > 0 {
-			rows += 1 + n
-		}
+	if l.trees != nil && len(l.trees) != ls.table.groups.count() {
+		return fmt.Errorf("it has %d groups of %d", len(l.trees), ls.table.groups.count())
 	}
-	if got := l.rows(ls); got != rows {
-		return fmt.Errorf("there are %d rows, the groups in order have %d", rows, got)
-	}
-	if l.ready && len(l.log) == 0 && !l.resync && l.sent != rows {
-		return fmt.Errorf("there are %d rows, subscribers have %d", rows, l.sent)
-	}
-	windows, waiting := 0, 0
+	windows := 0
 	for _, a := range l.audiences {
 		if len(a.handles) == 0 || l.byKey[a.key] != a {
 			return fmt.Errorf("nobody has the ranges %v", a.blocks)
 		}
-		windows += len(a.windows)
-		if a.waits {
-			waiting++
+		if a.waits != (l.trees == nil) && ls.stage == listsRest {
+			return fmt.Errorf("who has the ranges %v waits: %v", a.blocks, a.waits)
 		}
+		windows += len(a.windows)
 	}
 	for _, w := range l.windows {
 		windows -= w.users
-	}
-	if waiting != l.waiting {
-		return fmt.Errorf("%d audiences wait, it says %d", waiting, l.waiting)
+		if ls.stage != listsRest || l.trees == nil {
+			continue
+		}
+		rows := l.appendRows(nil, ls.table.roster, w.from(), w.to())
+		if !slices.Equal(rows, w.shown) || len(w.ops) > 0 {
+			return fmt.Errorf("the rows of %v are not shown", w.listSpan)
+		}
 	}
 	if windows != 0 {
 		return fmt.Errorf("%d windows are counted wrong", windows)
 	}
-	for _, v := range l.log {
-		if v.row.ref != 0 && v.kind != listDelete && ls.roster.User(v.row.ref) == 0 {
-			return fmt.Errorf("a row of nobody is to be told of")
+	return nil
+}
+
+// checkTable compares the roster with the records that there are.
+func (ls *memberLists) checkTable() error {
+	r := ls.table.roster
+	if held := r.Records() - len(ls.freed); held != r.Len() {
+		return fmt.Errorf("the roster holds %d records of %d members", held, r.Len())
+	}
+	for _, l := range ls.lists {
+		for group := range l.trees {
+			if n := l.trees[group].Len(); n > r.Len() {
+				return fmt.Errorf("group %d of list %s has %d members", group, l.id, n)
+			}
 		}
 	}
 	return nil

@@ -1,119 +1,70 @@
 package fanout
 
 import (
-	"slices"
 	"unicode"
 	"unicode/utf8"
 
 	"throng/wire"
 )
 
-// Groups have numbers, which records on the roster and lists hold; the order they are shown in is
-// apart, so that nobody moves when it changes.
-const (
-	groupOnline = iota
-	groupOffline
-	groupsFixed
-)
-
-// listGroups are the groups of a guild's lists.
+// listGroups are the groups of a guild's lists, numbered in the order they are shown in: those of
+// hoisted roles, then the two that every guild has. They are immutable: other groups, or another
+// order, come with another build.
 type listGroups struct {
-	slots   []listGroup
-	byRole  map[wire.Snowflake]uint16
-	order   []uint16 // As shown.
-	hoisted int      // How many are of hoisted roles.
+	roles  []wire.Snowflake
+	byRole map[wire.Snowflake]uint16
 }
 
-// listGroup is one group. A role that is not hoisted any more keeps its group until the last of its
-// members has been moved elsewhere, and then the number is free.
-type listGroup struct {
-	role    wire.Snowflake // 0 when the number is free, and of the fixed ones.
-	members int            // On the roster.
-	retired bool
-}
+// groupNowhere is the group of a row that a list does not have any more.
+const groupNowhere = ^uint16(0)
 
-func (gs *listGroups) init() {
-	gs.slots = make([]listGroup, groupsFixed)
-	gs.byRole = make(map[wire.Snowflake]uint16)
-	gs.set(nil)
-}
+const _ = uint(groupNowhere - rolesMax - 2)
 
-// set makes these the hoisted roles, in that order.
-func (gs *listGroups) set(roles []wire.Snowflake) {
-	for i := groupsFixed; i < len(gs.slots); i++ {
-		gs.slots[i].retired = gs.slots[i].role != 0
+// newListGroups makes the groups of these hoisted roles, in that order.
+func newListGroups(roles []wire.Snowflake) *listGroups {
+	gs := &listGroups{roles: roles, byRole: make(map[wire.Snowflake]uint16, len(roles))}
+	for i, role := range roles {
+		gs.byRole[role] = uint16(i)
 	}
-	order := make([]uint16, 0, len(roles)+groupsFixed)
-	for _, role := range roles {
-		slot, ok := gs.byRole[role]
-		if !ok {
-			slot = gs.take(role)
-		}
-		gs.slots[slot].retired = false
-		order = append(order, slot)
-	}
-	for i := groupsFixed; i < len(gs.slots); i++ {
-		switch g := &gs.slots[i]; {
-		case !g.retired:
-		case g.members > 0:
-			order = append(order, uint16(i))
-		default:
-			gs.release(uint16(i))
-		}
-	}
-	gs.order = append(order, groupOnline, groupOffline)
-	gs.hoisted = len(roles)
+	return gs
 }
 
-// take gives the role a number.
-func (gs *listGroups) take(role wire.Snowflake) uint16 {
-	free := func(g listGroup) bool { return g.role == 0 }
-	at := slices.IndexFunc(gs.slots[groupsFixed:], free)
-	if at < 0 {
-		at = len(gs.slots) - groupsFixed
-		gs.slots = append(gs.slots, listGroup{})
-	}
-	at += groupsFixed
-	gs.slots[at] = listGroup{role: role}
-	gs.byRole[role] = uint16(at)
-	return uint16(at)
-}
-
-func (gs *listGroups) release(slot uint16) {
-	delete(gs.byRole, gs.slots[slot].role)
-	gs.slots[slot] = listGroup{}
-}
-
-// leave follows the end of a record of that group.
-func (gs *listGroups) leave(slot uint16) {
-	g := &gs.slots[slot]
-	if g.members--; g.members == 0 && g.retired {
-		gs.release(slot)
-		at := slices.Index(gs.order, slot)
-		gs.order = slices.Concat(gs.order[:at], gs.order[at+1:])
-	}
-}
+func (gs *listGroups) online() uint16  { return uint16(len(gs.roles)) }
+func (gs *listGroups) offline() uint16 { return gs.online() + 1 }
+func (gs *listGroups) count() int      { return len(gs.roles) + 2 }
 
 // of returns the group of a member, and false when it is in none: offline where these are hidden.
-func (gs *listGroups) of(l listing, hidden bool) (slot uint16, listed bool) {
+// Who has a role that is hoisted since the build is with the others until the next.
+func (gs *listGroups) of(l listing, hidden bool) (group uint16, listed bool) {
 	if !l.online {
-		return groupOffline, !hidden
+		return gs.offline(), !hidden
 	}
-	if slot, ok := gs.byRole[l.role]; ok && l.role != 0 && !gs.slots[slot].retired {
-		return slot, true
+	if group, ok := gs.byRole[l.role]; ok {
+		return group, true
 	}
-	return groupOnline, true
+	return gs.online(), true
+}
+
+// same returns the number of another build's group among these.
+func (gs *listGroups) same(other *listGroups, group uint16) uint16 {
+	if int(group) >= len(other.roles) {
+		return gs.online() + group - other.online()
+	}
+	if group, ok := gs.byRole[other.roles[group]]; ok {
+		return group
+	}
+	return groupNowhere
 }
 
 // appendID appends the group's id as JSON.
-func (gs *listGroups) appendID(dst []byte, slot uint16) []byte {
-	switch slot {
-	case groupOnline:
+func (gs *listGroups) appendID(dst []byte, group uint16) []byte {
+	switch group {
+	case gs.online():
 		return append(dst, `"online"`...)
-	case groupOffline:
+	case gs.offline():
 		return append(dst, `"offline"`...)
 	}
-	return gs.slots[slot].role.AppendJSON(dst)
+	return gs.roles[group].AppendJSON(dst)
 }
 
 // appendFolded appends a name as lists sort it: without regard to case. Folding by way of the upper

@@ -2,104 +2,48 @@ package fanout
 
 import (
 	"cmp"
-	"maps"
 	"slices"
 
-	"throng/store"
 	"throng/wire"
 )
 
 // guildLists are the member lists of a guild that has subscribers to them, and what of the guild
-// they need often, remembered: the highest hoisted role of a role-set, and who may view a channel.
+// they need often, remembered.
 type guildLists struct {
 	memberLists
-	g *Guild
+	g    *Guild
+	eyes listEyes
+	ids  map[wire.Snowflake]string
 
-	folded []byte // The name of the last listing.
-	roles  map[uint32]wire.Snowflake
-	sight  map[listSight]bool
-	ids    map[wire.Snowflake]string
-
-	order   []wire.Snowflake // The hoisted roles as the lists have them.
-	reorder bool             // The roles have changed.
-	resee   bool             // What members may view has changed.
-	more    bool             // There is more to do.
-	nextAt  int64            // When is soon enough for that, and for whoever is touched.
-	tellAt  int64            // When counts are told next.
-}
-
-// listSight is what decides whether a member may view a channel.
-type listSight struct {
-	channel wire.Snowflake
-	key     classKey
+	reorder bool  // The roles have changed.
+	resee   bool  // What members may view has changed.
+	more    bool  // work is to be called again at once.
+	nextAt  int64 // When is soon enough for a round, and for what has changed for many.
+	roundAt int64 // When the last one began.
+	tellAt  int64 // When counts are told next.
+	buildAt int64 // When is soon enough for a build.
+	sinceAt int64 // When the one that is under way began.
 }
 
 func newGuildLists(g *Guild) *guildLists {
 	ls := &guildLists{g: g}
-	ls.forgetRoles()
-	ls.forgetSight()
-	ls.order = ls.hoisted()
+	ls.look()
 	ls.memberLists = *newMemberLists(g.id, ls)
 	return ls
 }
 
-func (ls *guildLists) forgetRoles() { ls.roles = make(map[uint32]wire.Snowflake) }
-
-func (ls *guildLists) forgetSight() {
-	ls.sight = make(map[listSight]bool)
+// look forgets what is remembered of roles and permissions.
+func (ls *guildLists) look() {
+	ls.eyes = ls.g.eyes(ls.g.classes.named)
 	ls.ids = make(map[wire.Snowflake]string)
 }
 
 func (ls *guildLists) listing(user wire.Snowflake) (listing, bool) {
-	g := ls.g
-	m, ok := g.members.Get(uint64(user))
+	m, ok := ls.g.members.Get(uint64(user))
 	if !ok {
 		return listing{}, false
 	}
-	ls.folded = appendFolded(ls.folded[:0], g.displayName(m))
-	return listing{
-		name: ls.folded, role: ls.highest(m.RoleSet), online: g.presences.get(user) != nil,
-	}, true
-}
-
-// displayName is what clients call the member.
-func (g *Guild) displayName(m store.Member) string {
-	if m.Extra != "" {
-		if name := nick(m); name != "" {
-			return name
-		}
-	}
-	user := g.users.Get(m.User)
-	if user == nil {
-		return placeholderName(wire.Snowflake(m.User))
-	}
-	return cmp.Or(user.GlobalName, user.Name)
-}
-
-// highest returns the highest hoisted role of the set, or 0.
-func (ls *guildLists) highest(set uint32) wire.Snowflake {
-	if set == 0 {
-		return 0
-	}
-	highest, known := ls.roles[set]
-	if !known {
-		var best *role
-		for _, id := range ls.g.roleSets.Roles(set) {
-			r := ls.g.roleByID[wire.Snowflake(id)]
-			if r != nil && r.hoist && (best == nil || compareHoisted(r, best) < 0) {
-				best = r
-			}
-		}
-		if best != nil {
-			highest = best.id
-		}
-		ls.roles[set] = highest
-	}
-	return highest
-}
-
-func compareHoisted(a, b *role) int {
-	return cmp.Or(cmp.Compare(b.position, a.position), cmp.Compare(a.id, b.id))
+	return ls.eyes.listing(m), true
 }
 
 func (ls *guildLists) hoisted() []wire.Snowflake {
@@ -117,35 +61,10 @@ func (ls *guildLists) hoisted() []wire.Snowflake {
 	return ids
 }
 
-// views asks for a class of members rather than for the member. Timeouts do not hide channels.
 func (ls *guildLists) views(user, channel wire.Snowflake) bool {
-	g := ls.g
-	m, ok := g.members.Get(uint64(user))
-	c := g.listChannel(channel)
-	if !ok || c == nil {
-		return false
-	}
-	m.TimeoutAt = 0
-	at := listSight{c.id, g.keyOf(m, 0)}
-	views, known := ls.sight[at]
-	if !known {
-		subject := g.subjectOf(at.key)
-		held := wire.ChannelPermissions(g.basePermissions(subject), g.id, subject, c.overwrites)
-		views = held.Has(wire.PermissionViewChannel)
-		if len(ls.sight) >= listSightMax {
-			clear(ls.sight)
-		}
-		ls.sight[at] = views
-	}
-	return views
-}
-
-// listChannel returns the channel whose list the channel or thread has, or nil.
-func (g *Guild) listChannel(id wire.Snowflake) *channel {
-	if th := g.threadByID[id]; th != nil {
-		id = th.parent
-	}
-	return g.channelByID[id]
+	m, ok := ls.g.members.Get(uint64(user))
+	c := ls.g.listChannel(channel)
+	return ok && c != nil && ls.eyes.views(m, c)
 }
 
 func (ls *guildLists) listID(channel wire.Snowflake) string {
@@ -159,20 +78,20 @@ func (ls *guildLists) listID(channel wire.Snowflake) string {
 	return id
 }
 
-func (ls *guildLists) totals() (members, online int) {
-	return ls.g.members.Len(), ls.g.presences.online
+// sight is the owner, and the roles with what they hold of the permissions that show channels: an
+// overwrite for a role that is gone counts no more.
+func (ls *guildLists) sight() string {
+	sight := appendBlocks(nil, uint32(ls.g.owner>>32), uint32(ls.g.owner))
+	for _, r := range ls.g.roles {
+		const need = wire.PermissionViewChannel | wire.PermissionAdministrator
+		held := r.permissions & need
+		sight = appendBlocks(sight, uint32(r.id>>32), uint32(r.id), uint32(held))
+	}
+	return string(sight)
 }
 
-func (ls *guildLists) users(onlineOnly bool) []wire.Snowflake {
-	if onlineOnly {
-		return slices.Collect(maps.Keys(ls.g.presences.byUser))
-	}
-	users := make([]wire.Snowflake, 0, ls.g.members.Len())
-	ls.g.members.Range(func(m store.Member) bool {
-		users = append(users, wire.Snowflake(m.User))
-		return true
-	})
-	return users
+func (ls *guildLists) totals() (members, online int) {
+	return ls.g.members.Len(), ls.g.presences.online
 }
 
 func (ls *guildLists) appendMember(dst []byte, user wire.Snowflake) []byte {
@@ -216,15 +135,12 @@ func (t *turn) subscribeLists(r *receiver) {
 	if left {
 		g.lists.leave(r.Handle)
 	} else {
-		t.reseeLists()
 		g.lists.subscribe(r.Handle, r.User, channels)
 	}
-	g.lists.more = true
-	t.tellLists()
 }
 
-// workLists is the end of a turn: what lists are due to tell goes out. In a busy guild that is as
-// often as the limit says, and otherwise at once.
+// workLists is the end of a turn: what lists are due to tell goes out, as much as a slice of the
+// shard is long. A round begins as often as the limit says in a busy guild, and otherwise at once.
 func (t *turn) workLists() {
 	ls := t.g.lists
 	if ls == nil {
@@ -234,36 +150,44 @@ func (t *turn) workLists() {
 		t.g.lists = nil
 		return
 	}
-	t.reseeLists()
-	if ls.nextAt <= t.now && (ls.more || len(ls.touched) > 0) {
-		ls.more = ls.work(listWorkMax)
+	due := ls.nextAt <= t.now
+	if due && (ls.reorder || ls.resee) {
+		ls.look()
+		ls.regroup()
+		if ls.resee {
+			ls.resight()
+		}
+		ls.reorder, ls.resee = false, false
 		ls.nextAt = t.now + listPeriodMilli
 	}
-	if ls.tellAt <= t.now {
+	// What members may view must be known before anybody is told anything.
+	ls.more = !ls.resee && t.workRound(due)
+	if ls.tellAt <= t.now && ls.stage == listsRest && len(ls.doubted) == 0 && !ls.resee {
 		ls.tellCounts()
 		ls.tellAt = t.now + listCountsMilli
 	}
 	t.tellLists()
 }
 
-// reseeLists brings the lists up to the guild's roles and channels, if these have changed.
-func (t *turn) reseeLists() {
+// workRound does a slice of a round, and sees to it that there is a pause after each, of as long as
+// it took at least.
+func (t *turn) workRound(begin bool) (more bool) {
 	ls := t.g.lists
-	if ls.reorder {
-		ls.reorder = false
-		if order := ls.hoisted(); !slices.Equal(order, ls.order) {
-			ls.order = order
-			ls.forgetRoles()
-			ls.regroup()
-			ls.more = true
-		}
+	before := ls.number
+	more = ls.work(begin, t.g.limits.ListSliceMicro)
+	if ls.number != before {
+		ls.roundAt = t.now
+		ls.nextAt = t.now + listPeriodMilli
 	}
-	if ls.resee {
-		ls.resee = false
-		ls.forgetSight()
-		ls.resight()
-		ls.more = true
+	if ls.stage != listsRest {
+		ls.nextAt = max(ls.nextAt, t.now+(t.now-ls.roundAt))
 	}
+	return more
+}
+
+// pending reports whether there is something for a round, or that has changed for many.
+func (ls *guildLists) pending() bool {
+	return ls.reorder || ls.resee || len(ls.touched) > 0 || ls.built != nil
 }
 
 // tellLists sends what the lists have to say: one step for each loop with somebody to hear it, or
@@ -289,10 +213,67 @@ func (g *Guild) listsDue() int64 {
 	switch ls := g.lists; {
 	case ls == nil:
 		return 0
-	case ls.more || len(ls.touched) > 0:
+	case ls.more:
+		return 1
+	case ls.pending():
 		return max(ls.nextAt, 1)
-	case ls.stale():
+	case ls.stale && ls.building == nil:
+		return max(ls.buildAt, 1)
+	case ls.anyStale():
 		return max(ls.tellAt, 1)
 	}
 	return 0
+}
+
+// Unfinished reports whether the guild wants Tick as soon as others have had their turn: it has
+// done as much as one call may take.
+func (g *Guild) Unfinished() bool { return g.lists != nil && g.lists.more }
+
+// ListBuild is the making of a guild's member lists. Its holder calls Run, away from the shard, and
+// gives it back to Listed.
+type ListBuild struct {
+	*listBuild
+	of *guildLists
+}
+
+// Run makes the lists.
+func (b *ListBuild) Run() { b.run() }
+
+// ListBuild returns a build that is to be begun, or nil. It is to be asked for after every call
+// that may have changed the guild.
+func (g *Guild) ListBuild(now int64) *ListBuild {
+	ls := g.lists
+	if ls == nil || now < ls.buildAt || ls.resee || ls.reorder {
+		return nil
+	}
+	b := ls.build()
+	if b == nil {
+		return nil
+	}
+	ls.sinceAt = now
+	return &ListBuild{b, ls}
+}
+
+// Listed takes a build back; ok says that it has been run. The next one may not begin before as
+// much time has passed as this one took, so that a guild has a worker half of the time at most.
+func (g *Guild) Listed(b *ListBuild, ok bool, now int64) Change {
+	t := g.turn(now)
+	switch ls := g.lists; {
+	case ls != b.of:
+	case !ok:
+		g.ListsFailed(b, now)
+	default:
+		ls.done(b.listBuild, true)
+		ls.buildAt = now + (now - ls.sinceAt)
+		ls.nextAt = min(ls.nextAt, now)
+	}
+	return t.done()
+}
+
+// ListsFailed gives a build up, for some time.
+func (g *Guild) ListsFailed(b *ListBuild, now int64) {
+	if ls := g.lists; ls == b.of {
+		ls.done(b.listBuild, false)
+		ls.buildAt = now + listRetryMilli
+	}
 }

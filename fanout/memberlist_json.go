@@ -1,6 +1,11 @@
 package fanout
 
-import "throng/wire"
+import (
+	"bytes"
+	"slices"
+
+	"throng/wire"
+)
 
 const memberListUpdate = "GUILD_MEMBER_LIST_UPDATE"
 
@@ -14,9 +19,9 @@ func (ls *memberLists) appendHead(dst []byte, l *memberList) []byte {
 	dst = wire.AppendInt(wire.AppendKey(dst, "member_count"), int64(members))
 	dst = wire.AppendInt(wire.AppendKey(dst, "online_count"), int64(online))
 	dst = append(wire.AppendKey(dst, "groups"), '[')
-	for _, group := range ls.groups.order {
-		if l.count(group) > 0 {
-			dst = ls.appendGroup(wire.AppendComma(dst), l, group)
+	for group := range l.trees {
+		if l.trees[group].Len() > 0 {
+			dst = ls.appendGroup(wire.AppendComma(dst), l, uint16(group))
 		}
 	}
 	return append(dst, `],"ops":[`...)
@@ -38,23 +43,44 @@ func (l *memberList) dispatch(ops ...[]byte) *wire.Dispatch {
 }
 
 func (ls *memberLists) appendGroup(dst []byte, l *memberList, group uint16) []byte {
-	dst = ls.groups.appendID(append(dst, `{"id":`...), group)
-	dst = wire.AppendInt(wire.AppendKey(dst, "count"), int64(l.count(group)))
+	dst = ls.table.groups.appendID(append(dst, `{"id":`...), group)
+	dst = wire.AppendInt(wire.AppendKey(dst, "count"), int64(l.trees[group].Len()))
 	return append(dst, '}')
 }
 
-// appendItem appends what a row holds. A member is encoded once for all lists and windows.
+// prepare encodes the members in these rows, which is nearly all that telling of them costs, and
+// reports whether all are: what is there is kept for the next slice. A member is encoded once for
+// all lists and windows, as long as there is room. One that changes after that is told of again.
+// Each call encodes one at least, so that any slice gets on.
+func (ls *memberLists) prepare(rows []listRow) bool {
+	if len(ls.items)+len(rows) > listItemsKeptMax {
+		clear(ls.items)
+	}
+	encoded := 0
+	for _, row := range rows {
+		if row.ref == 0 || ls.items[row.ref] != nil {
+			continue
+		}
+		if ls.left <= 0 && encoded > 0 {
+			return false
+		}
+		encoded++
+		ls.spend(listItemCost)
+		user := wire.Snowflake(ls.table.roster.User(row.ref))
+		ls.member = ls.source.appendMember(ls.member[:0], user)
+		ls.items[row.ref] = bytes.Clone(ls.member)
+	}
+	ls.spend(len(rows) / listRowsPerMicro)
+	return true
+}
+
+// appendItem appends what a row holds. REQUIRES: it is prepared.
 func (ls *memberLists) appendItem(dst []byte, l *memberList, row listRow) []byte {
 	if row.ref == 0 {
 		dst = ls.appendGroup(append(dst, `{"group":`...), l, row.group)
 		return append(dst, '}')
 	}
-	item, known := ls.items[row.ref]
-	if !known {
-		item = ls.source.appendMember(nil, wire.Snowflake(ls.roster.User(row.ref)))
-		ls.items[row.ref] = item
-	}
-	dst = append(append(dst, `{"member":`...), item...)
+	dst = append(append(dst, `{"member":`...), ls.items[row.ref]...)
 	return append(dst, '}')
 }
 
@@ -73,21 +99,31 @@ func appendRange(dst []byte, block uint32) []byte {
 	return append(wire.AppendInt(append(dst, ','), first+ListRangeRows-1), ']')
 }
 
-// appendSync appends the SYNC of one block.
-func (ls *memberLists) appendSync(dst []byte, l *memberList, block uint32) []byte {
+// syncSize is about how long the SYNCs of these rows are, or a little less than that.
+func (ls *memberLists) syncSize(rows []listRow) (size int) {
+	for _, row := range rows {
+		size += len(ls.items[row.ref]) + len(`{"member":},`)
+	}
+	const frame = len(`{"op":"SYNC","range":[100000,100099],"items":[]},`)
+	return size + (1+len(rows)/ListRangeRows)*frame
+}
+
+// appendSync appends the SYNC of one block, which has these rows.
+func (ls *memberLists) appendSync(dst []byte, l *memberList, block uint32, rows []listRow) []byte {
 	dst = appendRange(append(wire.AppendComma(dst), `{"op":"SYNC"`...), block)
 	dst = append(wire.AppendKey(dst, "items"), '[')
-	first := int(block) * ListRangeRows
-	l.each(ls, first, first+ListRangeRows, func(row listRow) {
+	for _, row := range rows {
 		dst = ls.appendItem(wire.AppendComma(dst), l, row)
-	})
+	}
 	return append(dst, ']', '}')
 }
 
-// appendSyncs appends the SYNCs of the span's blocks that the list reaches with so many rows.
-func (ls *memberLists) appendSyncs(dst []byte, l *memberList, s listSpan, rows int) []byte {
-	for block := s.first; block <= s.last && int(block)*ListRangeRows < rows; block++ {
-		dst = ls.appendSync(dst, l, block)
+// appendSyncs appends the SYNCs of the span's first blocks, which have these rows.
+func (ls *memberLists) appendSyncs(dst []byte, l *memberList, s listSpan, rows []listRow) []byte {
+	block := s.first
+	for part := range slices.Chunk(rows, ListRangeRows) {
+		dst = ls.appendSync(dst, l, block, part)
+		block++
 	}
 	return dst
 }
@@ -97,9 +133,9 @@ func appendInvalidate(dst []byte, block uint32) []byte {
 	return append(appendRange(append(wire.AppendComma(dst), `{"op":"INVALIDATE"`...), block), '}')
 }
 
-// appendInvalidates appends the INVALIDATEs of the span's blocks that had rows, of so many.
-func appendInvalidates(dst []byte, s listSpan, sent int) []byte {
-	for block := s.first; block <= s.last && int(block)*ListRangeRows < sent; block++ {
+// appendInvalidates appends the INVALIDATEs of the span's first blocks, which had so many rows.
+func appendInvalidates(dst []byte, s listSpan, rows int) []byte {
+	for block := s.first; int(block-s.first)*ListRangeRows < rows; block++ {
 		dst = appendInvalidate(dst, block)
 	}
 	return dst

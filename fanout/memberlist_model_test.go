@@ -3,6 +3,7 @@ package fanout
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"slices"
 	"strings"
@@ -96,18 +97,58 @@ func (w *listWorld) totals() (members, online int) {
 	return len(w.members) + w.extra, online
 }
 
-func (w *listWorld) users(onlineOnly bool) (users []wire.Snowflake) {
-	for user, m := range w.members {
-		if m.online || !onlineOnly {
-			users = append(users, user)
+func (w *listWorld) users() []wire.Snowflake { return slices.Sorted(maps.Keys(w.members)) }
+
+func (w *listWorld) sight() string { return fmt.Sprint(w.blind) }
+
+// listWorldScan is the world as it was; names and presences are those of later, as in a guild.
+type listWorldScan struct {
+	listWorld
+	now *listWorld
+	at  wire.Snowflake
+}
+
+func (w *listWorld) scan([]wire.Snowflake) listScan {
+	s := &listWorldScan{now: w, listWorld: listWorld{members: maps.Clone(w.members),
+		roles: make(map[wire.Snowflake]*listRole), channels: make(map[wire.Snowflake]*listPlace),
+		blind: w.blind}}
+	for user, m := range s.members {
+		was := *m
+		s.members[user] = &was
+	}
+	for id, role := range w.roles {
+		was := *role
+		s.roles[id] = &was
+	}
+	for id, c := range w.channels {
+		was := *c
+		s.channels[id] = &was
+	}
+	return s
+}
+
+func (s *listWorldScan) each(onlineOnly bool, f func(user wire.Snowflake, l listing)) {
+	for _, user := range s.users() {
+		m := s.members[user]
+		if now := s.now.members[user]; now != nil {
+			m.name, m.online = now.name, now.online
+		}
+		if l, _ := s.listing(user); l.online || !onlineOnly {
+			s.at = user
+			f(user, l)
 		}
 	}
-	slices.Sort(users)
-	return users
+}
+
+func (s *listWorldScan) views(channel wire.Snowflake) bool {
+	return s.listWorld.views(s.at, channel)
 }
 
 func (w *listWorld) appendMember(dst []byte, user wire.Snowflake) []byte {
 	m := w.members[user]
+	if m == nil {
+		m = &listMember{} // It has left, and the lists will know of it.
+	}
 	return fmt.Appendf(dst, `{"user":{"id":"%d"},"nick":%q,"version":%d}`, user, m.name, m.version)
 }
 

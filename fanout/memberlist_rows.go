@@ -1,8 +1,6 @@
 package fanout
 
 import (
-	"slices"
-
 	"throng/store"
 	"throng/wire"
 )
@@ -10,40 +8,24 @@ import (
 // memberList is one list of a guild.
 type memberList struct {
 	// Static after construction.
-	id      string
-	readyAt uint64 // When as much has been swept, everybody is in.
+	id string
 
 	// Owned by the shard goroutine.
 	channel wire.Snowflake   // One that has this list.
-	trees   []store.RankTree // By group.
-	ready   bool
-	waiting int      // Audiences that have not seen it since it is.
-	log     []listOp // Since the last flush; none before it is ready.
-	resync  bool     // The log cannot tell what happened: windows are sent whole.
+	trees   []store.RankTree // By group; nil before a build that knows of the list.
+	changed bool             // Since the last round.
 
 	// What the subscribers know.
-	sent      int // Rows.
 	head      []byte
 	audiences []*listAudience
 	byKey     map[string]*listAudience
 	windows   []*listWindow             // Ascending by span.
-	syncs     map[string]*wire.Dispatch // As of head and sent; see sync.
-}
+	syncs     map[string]*wire.Dispatch // As of the last round; see syncFor.
 
-type listOpKind uint8
-
-const (
-	listInsert listOpKind = iota
-	listDelete
-	listUpdate
-)
-
-// listOp is one step of the log: as the list is at that step, the row comes to index, leaves it, or
-// shows something else there. The record of a row that left may be gone.
-type listOp struct {
-	kind  listOpKind
-	index int
-	row   listRow
+	// In a round that tells.
+	untold  []*listAudience
+	told    map[string]*wire.Dispatch
+	counted bool // The counts have changed.
 }
 
 // listRow is what a row holds: a member, or the header of a group when ref is 0.
@@ -57,142 +39,60 @@ func (l *memberList) admits(ls *memberLists, user wire.Snowflake) bool {
 	return l.id == wire.MemberListEveryone || ls.source.views(user, l.channel)
 }
 
-// tree returns the tree of the group.
-func (l *memberList) tree(group uint16) *store.RankTree {
-	for int(group) >= len(l.trees) {
-		l.trees = append(l.trees, store.RankTree{})
-	}
-	return &l.trees[group]
-}
-
-// count returns how many members of the group are on the list.
-func (l *memberList) count(group uint16) int {
-	if int(group) >= len(l.trees) {
-		return 0
-	}
-	return l.trees[group].Len()
-}
-
-// rows returns how many rows the list has, headers included. A group without members has no row.
-func (l *memberList) rows(ls *memberLists) (rows int) {
-	for _, group := range ls.groups.order {
-		if n := l.count(group); n > 0 {
-			rows += 1 + n
-		}
-	}
-	return rows
-}
-
-// headerRow returns the row of the group's header, or where it would be.
-func (l *memberList) headerRow(ls *memberLists, group uint16) (row int) {
-	for _, g := range ls.groups.order {
-		if g == group {
-			break
-		}
-		if n := l.count(g); n > 0 {
-			row += 1 + n
-		}
-	}
-	return row
-}
-
 // place brings a member from the record old to ref, either of which may be 0 or be the other.
-func (l *memberList) place(ls *memberLists, old, ref store.Ref, want, shown bool) {
-	if old == ref && want {
-		group := ls.roster.Group(ref)
-		if rank, there := ls.roster.Rank(l.tree(group), ref); there {
-			if shown {
-				at := l.headerRow(ls, group) + 1 + rank
-				l.note(listUpdate, at, listRow{ref, group})
-			}
-			return
-		}
-	} else if old != 0 {
-		l.remove(ls, old)
+func (l *memberList) place(r *store.Roster, old, ref store.Ref, want bool) {
+	if old != 0 && (old != ref || !want) {
+		_, there := r.Delete(&l.trees[r.Group(old)], old)
+		l.changed = l.changed || there
 	}
-	if want {
-		l.insert(ls, ref)
-	}
-}
-
-func (l *memberList) remove(ls *memberLists, ref store.Ref) {
-	group := ls.roster.Group(ref)
-	tree := l.tree(group)
-	rank, there := ls.roster.Delete(tree, ref)
-	if !there {
+	if !want {
 		return
 	}
-	header := l.headerRow(ls, group)
-	l.note(listDelete, header+1+rank, listRow{ref, group})
-	if tree.Len() == 0 {
-		l.note(listDelete, header, listRow{group: group})
-	}
-}
-
-func (l *memberList) insert(ls *memberLists, ref store.Ref) {
-	group := ls.roster.Group(ref)
-	tree := l.tree(group)
-	header := l.headerRow(ls, group)
-	if tree.Len() == 0 {
-		l.note(listInsert, header, listRow{group: group})
-	}
-	rank := ls.roster.Insert(tree, ref)
-	l.note(listInsert, header+1+rank, listRow{ref, group})
-}
-
-// note logs a step. Out of a row and into it again is the row showing something else.
-func (l *memberList) note(kind listOpKind, index int, row listRow) {
-	if !l.ready || l.resync {
-		return
-	}
-	if last := len(l.log) - 1; kind == listInsert && row.ref != 0 && last >= 0 {
-		if before := l.log[last]; before.kind == listDelete &&
-			before.index == index && before.row.ref != 0 {
-			l.log[last] = listOp{listUpdate, index, row}
+	l.changed = true
+	tree := &l.trees[r.Group(ref)]
+	if old == ref {
+		if _, there := r.Rank(tree, ref); there {
 			return
 		}
 	}
-	if len(l.log) >= listLogMax {
-		l.log, l.resync = l.log[:0], true
-		return
-	}
-	l.log = append(l.log, listOp{kind, index, row})
+	r.Insert(tree, ref)
 }
 
-// reorder follows a change of the order of groups: when those that have rows here have changed
-// places, the list is another one.
-func (l *memberList) reorder(ls *memberLists, before []uint16) {
-	empty := func(group uint16) bool { return l.count(group) == 0 }
-	old := slices.DeleteFunc(slices.Clone(before), empty)
-	now := slices.DeleteFunc(slices.Clone(ls.groups.order), empty)
-	if !slices.Equal(old, now) {
-		l.resync = l.ready
-	}
-}
-
-// each calls f for the rows from..to-1, as far as there are.
-func (l *memberList) each(ls *memberLists, from, to int, f func(listRow)) {
+// appendRows appends the rows from..to-1, as far as there are.
+func (l *memberList) appendRows(dst []listRow, r *store.Roster, from, to int) []listRow {
 	at := 0 // The row of the group's header.
-	for _, group := range ls.groups.order {
-		n := l.count(group)
+	for group := range l.trees {
+		n := l.trees[group].Len()
 		if n == 0 {
 			continue
 		}
 		if at >= to {
-			return
+			break
 		}
 		if at >= from {
-			f(listRow{group: group})
+			dst = append(dst, listRow{group: uint16(group)})
 		}
 		first := max(from-at-1, 0)
 		left := min(n, to-at-1) - first
 		if left > 0 {
-			ls.roster.Each(&l.trees[group], first, func(ref store.Ref) bool {
-				f(listRow{ref, group})
+			r.Each(&l.trees[group], first, func(ref store.Ref) bool {
+				dst = append(dst, listRow{ref, uint16(group)})
 				left--
 				return left > 0
 			})
 		}
 		at += 1 + n
 	}
+	return dst
+}
+
+// precedes reports whether a row comes before another in every list that has both.
+func precedes(r *store.Roster, a, b listRow) bool {
+	switch {
+	case a.group != b.group:
+		return a.group < b.group
+	case a.ref == 0 || b.ref == 0:
+		return a.ref == 0 && b.ref != 0
+	}
+	return r.Compare(a.ref, b.ref) < 0
 }

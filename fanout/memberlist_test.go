@@ -15,16 +15,19 @@ var (
 	listFirst = flag.Uint64("memberlist.first", 1, "the first of them")
 )
 
-// listRun is one seed: a guild, its lists, clients that look at them.
+// listRun is one seed: a guild, its lists, clients that look at them, and perhaps a worker with a
+// build.
 type listRun struct {
-	t       *testing.T
+	t       testing.TB
 	r       *rand.Rand
 	w       *listWorld
 	ls      *memberLists
 	clients []*listClient
 	nextID  wire.Snowflake
 	slot    uint32
-	lag     bool // Whether what is due is worked off a few at a time.
+	build   *listBuild
+	paused  int // Slices that ended in the middle of a round.
+	late    int // Builds that came back after changes.
 }
 
 // TestMemberListsAreTheModels lets members join, leave, take other names, roles and presences,
@@ -36,25 +39,48 @@ func TestMemberListsAreTheModels(t *testing.T) {
 	for seed := *listFirst; seed < *listFirst+*listSeeds; seed++ {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			t.Parallel()
-			newListRun(t, seed, false).run(250)
+			run := newListRun(t, seed)
+			for range 250 {
+				run.steps()
+				run.settle()
+				run.check()
+			}
+			run.end()
 		})
 	}
 }
 
-// TestMemberListsLag works off what is due in slices. Meanwhile clients have the lists as far as
-// they are, and in the end those of the model.
-func TestMemberListsLag(t *testing.T) {
+// TestMemberListsInSlices works in slices of any size, the least included, lets builds come back at
+// any time, and lets the guild and its clients change in between. Whenever a round is over, clients
+// have the lists as they are, and in the end those of the model.
+func TestMemberListsInSlices(t *testing.T) {
 	for seed := *listFirst; seed < *listFirst+*listSeeds; seed++ {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			t.Parallel()
-			newListRun(t, seed, true).run(250)
+			run := newListRun(t, seed)
+			for range 600 {
+				if run.r.IntN(3) == 0 {
+					run.steps()
+				}
+				run.slice()
+				if run.r.IntN(30) == 0 {
+					run.settle()
+					run.check()
+				}
+			}
+			run.settle()
+			run.check()
+			run.end()
+			if run.paused < 50 || run.late < 5 {
+				t.Errorf("%d slices ended within a round, %d builds came late", run.paused, run.late)
+			}
 		})
 	}
 }
 
-func newListRun(t *testing.T, seed uint64, lag bool) *listRun {
+func newListRun(t testing.TB, seed uint64) *listRun {
 	run := &listRun{
-		t: t, r: rand.New(rand.NewPCG(seed, 4)), nextID: 1000, lag: lag,
+		t: t, r: rand.New(rand.NewPCG(seed, 4)), nextID: 1000,
 		w: &listWorld{
 			members:  make(map[wire.Snowflake]*listMember),
 			roles:    make(map[wire.Snowflake]*listRole),
@@ -83,38 +109,73 @@ func (run *listRun) join() wire.Snowflake {
 	return run.nextID
 }
 
-func (run *listRun) run(steps int) {
-	for range steps {
-		for range 1 + run.r.IntN(4)*run.r.IntN(3) {
-			run.step()
-		}
-		if run.lag {
-			run.ls.work(run.r.IntN(60))
-		} else {
-			for run.ls.work(1 << 30) {
-				run.deliver()
-			}
-		}
-		run.deliver()
-		run.check(run.lag)
+func (run *listRun) steps() {
+	for range 1 + run.r.IntN(4)*run.r.IntN(3) {
+		run.step()
 	}
-	for run.ls.work(7) {
-		run.deliver()
-		run.check(true)
+}
+
+// slice works a little, and perhaps a worker does as well.
+func (run *listRun) slice() {
+	if run.r.IntN(2) == 0 {
+		run.takeBuild(run.r.IntN(10) == 0)
+	}
+	limit := []int{1, 1 + run.r.IntN(40), 1 + run.r.IntN(1000)}[run.r.IntN(3)]
+	if run.ls.work(run.r.IntN(2) == 0, limit) {
+		run.paused++
 	}
 	run.deliver()
-	run.check(false)
+	run.checkShown()
+}
+
+// takeBuild begins a build, runs the one there is, or gives it back.
+func (run *listRun) takeBuild(fails bool) {
+	switch b := run.build; {
+	case b == nil:
+		run.build = run.ls.build()
+	case fails:
+		run.ls.done(b, false)
+		run.build = nil
+	case b.scan != nil:
+		b.run()
+	default:
+		if len(run.ls.since) > 0 {
+			run.late++
+		}
+		run.ls.done(b, true)
+		run.build = nil
+	}
+}
+
+// settle works until there is nothing to do.
+func (run *listRun) settle() {
+	run.t.Helper()
+	for range 10_000 {
+		more := run.ls.work(true, 1<<30)
+		run.deliver()
+		run.takeBuild(false)
+		if !more && run.build == nil && !run.ls.stale && run.ls.settled() {
+			return
+		}
+	}
+	run.t.Fatal("the lists have more to do for ever")
+}
+
+// end sends everybody away and looks for what is left.
+func (run *listRun) end() {
 	for _, c := range slices.Clone(run.clients) {
 		run.wants(c, nil)
-		run.check(run.lag)
+		run.settle()
+		run.check()
 	}
-	if run.ls.roster.Len() != 0 || len(run.ls.lists) != 0 || len(run.ls.subscribers) != 0 {
-		run.t.Fatalf("nobody looks, and there are %d lists", len(run.ls.lists))
+	ls := run.ls
+	if ls.table != nil || len(ls.lists)+len(ls.subscribers)+len(ls.all)+len(ls.sessions) != 0 {
+		run.t.Fatalf("nobody looks, and there are %d lists", len(ls.lists))
 	}
 }
 
 func (run *listRun) someone() wire.Snowflake {
-	users := run.w.users(false)
+	users := run.w.users()
 	return users[run.r.IntN(len(users))]
 }
 
@@ -140,7 +201,7 @@ func (run *listRun) step() {
 		m.version++
 	case k < 76: // Many at once.
 		online := r.IntN(2) == 0
-		for _, other := range w.users(false) {
+		for _, other := range w.users() {
 			if r.IntN(3) == 0 {
 				w.members[other].online = online
 				run.ls.touch(other)
@@ -200,7 +261,6 @@ func (run *listRun) changeChannel() {
 		}
 	}
 	run.ls.resight()
-	run.deliver()
 }
 
 func (run *listRun) changeClient() {
@@ -241,7 +301,6 @@ func (run *listRun) randomWants() (wants []listChannel) {
 func (run *listRun) wants(c *listClient, wants []listChannel) {
 	c.wants = wants
 	run.ls.subscribe(c.handle, c.user, wants)
-	run.deliver()
 }
 
 // deliver hands out the news. Whoever is not there any more must not be named.
@@ -257,8 +316,8 @@ func (run *listRun) deliver() {
 	}
 }
 
-// check compares all clients with the model, or, when the lists lag, with the lists as they are.
-func (run *listRun) check(lag bool) {
+// check compares all clients with the model.
+func (run *listRun) check() {
 	run.t.Helper()
 	if err := run.ls.check(); err != nil {
 		run.t.Fatal(err)
@@ -280,10 +339,6 @@ func (run *listRun) check(lag bool) {
 				}
 			}
 		}
-		if lag {
-			run.checkLagging(c)
-			continue
-		}
 		for id, want := range blocks {
 			c.check(id, want, lists[id].rows)
 		}
@@ -293,7 +348,7 @@ func (run *listRun) check(lag bool) {
 			}
 		}
 	}
-	if lag || run.r.IntN(4) > 0 {
+	if run.r.IntN(4) > 0 {
 		return
 	}
 	run.ls.tellCounts()
@@ -311,33 +366,36 @@ func (run *listRun) check(lag bool) {
 	}
 }
 
-// checkLagging compares a client with the lists as the machine has them.
-func (run *listRun) checkLagging(c *listClient) {
-	s := run.ls.subscribers[c.handle]
-	if s == nil {
+// checkShown compares clients with the lists as they are, when no round is under way.
+func (run *listRun) checkShown() {
+	run.t.Helper()
+	ls := run.ls
+	if err := ls.check(); err != nil {
+		run.t.Fatal(err)
+	}
+	if ls.stage != listsRest {
 		return
 	}
-	for _, v := range s.views {
-		l := run.ls.list(v.id, 0)
-		if !l.ready {
+	for _, c := range run.clients {
+		s := ls.subscribers[c.handle]
+		if s == nil {
 			continue
 		}
-		var rows []string
-		l.each(run.ls, 0, 1<<30, func(row listRow) {
-			if row.ref == 0 {
-				id := run.ls.groups.appendID(nil, row.group)
-				rows = append(rows, "group "+string(id[1:len(id)-1]))
-				return
+		for _, v := range s.views {
+			l := ls.list(v.id, 0)
+			if v.audience.waits {
+				continue
 			}
-			user := wire.Snowflake(run.ls.roster.User(row.ref))
-			rows = append(rows, fmt.Sprintf("%d %d", user, run.w.members[user].version))
-		})
-		blocks := v.blocks
-		if v.audience.waits {
-			blocks = nil
-		}
-		if blocks != nil || c.lists[v.id] != nil {
-			c.check(v.id, blocks, rows)
+			var rows []string
+			for _, row := range l.appendRows(nil, ls.table.roster, 0, 1<<30) {
+				if row.ref == 0 {
+					id := ls.table.groups.appendID(nil, row.group)
+					rows = append(rows, "group "+string(id[1:len(id)-1]))
+				} else {
+					rows = append(rows, fmt.Sprint(ls.table.roster.User(row.ref)))
+				}
+			}
+			c.checkUsers(v.id, v.blocks, rows)
 		}
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"slices"
 
+	"throng/store"
 	"throng/wire"
 )
 
@@ -25,13 +26,19 @@ func spansOf(blocks []uint32) (spans []listSpan) {
 	return spans
 }
 
-// listWindow is a window that some subscriber has, and what the flush under way tells those who
-// have it.
+// listWindow is a window that some subscriber has: what it shows, and what the round under way
+// tells those who have it.
 type listWindow struct {
 	listSpan
-	users int // Audiences.
+	users int       // Audiences.
+	shown []listRow // As of the last round, or of this one when its number is round.
+	round uint64
 	phase listPhase
-	ops   []byte // Comma-joined JSON.
+	// When shown is of this build though round is not yet this one: that, and whether it is in
+	// order; see renew.
+	renewed uint64
+	sorted  bool
+	ops     []byte // Comma-joined JSON.
 }
 
 // listPhase orders the ops of different windows in one event. A window that is and was full shifts
@@ -66,133 +73,169 @@ func (l *memberList) closeWindow(w *listWindow) {
 	}
 }
 
-// update works out the window's ops. first is the least index in the log.
-func (w *listWindow) update(ls *memberLists, l *memberList, rows, first int) {
+// show has the window show what it is to, and tells nobody.
+func (ls *memberLists) show(l *memberList, w *listWindow) {
+	if l.trees != nil {
+		w.shown = l.appendRows(w.shown[:0], ls.table.roster, w.from(), w.to())
+	}
+	w.round = ls.number
+}
+
+// update works out the window's ops of this round; false when the slice is over before that.
+func (ls *memberLists) update(l *memberList, w *listWindow) bool {
+	if w.round == ls.number {
+		return true
+	}
+	if ls.left <= 0 {
+		return false
+	}
+	if ls.former != nil && w.renewed != ls.number {
+		w.shown, w.sorted = ls.renew(w.shown)
+		w.renewed = ls.number
+	}
+	was, sorted := w.shown, ls.former == nil || w.sorted
+	ls.rows = l.appendRows(ls.rows[:0], ls.table.roster, w.from(), w.to())
+	now := ls.rows
+	ls.spend(1 + len(now)/listRowsPerMicro)
 	w.ops, w.phase = nil, phaseOrdinary
-	from, to := w.from(), w.to()
 	switch {
-	case l.sent <= from && rows <= from:
-	case l.sent <= from:
-		w.ops = ls.appendSyncs(nil, l, w.listSpan, rows)
-	case rows <= from:
+	case len(was) == 0 && len(now) == 0:
+	case len(now) == 0:
 		w.phase = phaseEmptied
-		w.ops = appendInvalidates(nil, w.listSpan, l.sent)
-	case l.resync:
-		w.refill(ls, l, rows)
-	case first < to:
-		ops, ok := w.replay(ls, l, rows)
+		w.ops = appendInvalidates(nil, w.listSpan, len(was))
+	case slices.Equal(was, now) && !slices.ContainsFunc(now, ls.isRenewed):
+	default:
+		ops, ok := []listOp(nil), false
+		if sorted && len(was) > 0 {
+			ops, ok = ls.differ(was, now, w.from())
+		}
+		if ok && !ls.prepareOps(ops) || !ok && !ls.prepare(now) {
+			return false
+		}
 		if !ok {
-			w.refill(ls, l, rows)
-			return
+			w.ops = ls.appendRefill(l, w.listSpan, len(was), now)
 		}
 		for _, op := range ops {
 			w.ops = ls.appendOp(wire.AppendComma(w.ops), l, op)
 		}
 	}
+	ls.spend(len(w.ops) / listBytesPerMicro)
+	w.shown = append(w.shown[:0], now...)
+	w.round = ls.number
+	return true
 }
 
-// refill sends the whole window. Clients do not forget rows that a SYNC has no item for, so these
-// are to be forgotten first.
-func (w *listWindow) refill(ls *memberLists, l *memberList, rows int) {
-	if rows < min(w.to(), l.sent) {
-		w.ops = appendInvalidates(w.ops, w.listSpan, l.sent)
+func (ls *memberLists) prepareOps(ops []listOp) bool {
+	rows := make([]listRow, len(ops))
+	for i, op := range ops {
+		rows[i] = op.row // None of a DELETE.
 	}
-	w.ops = ls.appendSyncs(w.ops, l, w.listSpan, rows)
+	return ls.prepare(rows)
 }
 
-// replayed is how far a replay has got: the client has the rows known to the log at from..to-1, in
-// its array from the window's first row on.
-type replayed struct {
-	base     int // The window's first row.
-	from, to int
-	ops      []listOp
-	items    int
-	failed   bool
-}
-
-// emit adds an op at a row as the log counts them.
-func (r *replayed) emit(kind listOpKind, index int, row listRow) {
-	if kind == listDelete {
-		// A client, ningen, reads the n-th row of its array at a DELETE that is the n-th op.
-		r.failed = r.failed || len(r.ops) >= r.to-r.from
-	} else {
-		r.items++
+// renew turns rows of the table before into those of this one, and says whether they are in their
+// order here too.
+func (ls *memberLists) renew(rows []listRow) (renewed []listRow, sorted bool) {
+	sorted = true
+	last := -1
+	for _, row := range rows {
+		ref, there := store.Ref(0), true
+		if row.ref != 0 {
+			ref, there = ls.table.roster.Find(ls.former.roster.User(row.ref))
+		}
+		row.group = ls.table.groups.same(ls.former.groups, row.group)
+		if row.ref = ref; ref != 0 {
+			row.group = ls.table.roster.Group(ref)
+		}
+		if !there {
+			row.group = groupNowhere
+		}
+		renewed = append(renewed, row)
+		if row.group == groupNowhere {
+			continue
+		}
+		sorted = sorted && (last < 0 || precedes(ls.table.roster, renewed[last], row))
+		last = len(renewed) - 1
 	}
-	r.ops = append(r.ops, listOp{kind, r.base + index - r.from, row})
+	ls.spend(listRenewCost * len(rows))
+	return renewed, sorted
 }
 
-// replay returns the ops that bring the window to what it shows now; false when it is better sent
-// whole.
+// isRenewed reports whether the row shows something else than it did.
+func (ls *memberLists) isRenewed(row listRow) bool { return row.ref != 0 && ls.marks.has(row.ref) }
+
+// appendRefill appends the whole window. Clients do not forget rows that a SYNC has no item for, so
+// these are to be forgotten first.
+func (ls *memberLists) appendRefill(l *memberList, s listSpan, was int, now []listRow) []byte {
+	ops := make([]byte, 0, ls.syncSize(now)+256)
+	if len(now) < was {
+		ops = appendInvalidates(ops, s, was)
+	}
+	return ls.appendSyncs(ops, l, s, now)
+}
+
+// listOp is one op on a client's array.
+type listOp struct {
+	kind  listOpKind
+	index int
+	row   listRow
+}
+
+type listOpKind uint8
+
+const (
+	listInsert listOpKind = iota
+	listDelete
+	listUpdate
+)
+
+// differ returns the ops that make rows of the one kind rows of the other, in an array that has
+// them from base on; false when the window is better sent whole. It is a merge: a record never
+// changes, so rows that both have are in the same order in both.
 //
-// The rows that the client has are followed through the log as an interval: it moves when rows come
-// or go before it, and only what happens inside becomes an op. At the end it lies somewhere about
-// the window, most often off by one at one end. What it has beyond the window is deleted, and what
-// it lacks is inserted, as the list has it now.
-func (w *listWindow) replay(ls *memberLists, l *memberList, rows int) ([]listOp, bool) {
-	from, to := w.from(), w.to()
-	end := min(to, rows)
-	r := replayed{base: from, from: from, to: min(to, l.sent)}
-	for _, op := range l.log {
-		r.follow(op, to)
-		if r.failed || r.items > listItemsMax || len(r.ops) > listOpsMax {
+// First come the DELETEs, last row first, so that no index has to regard another; then everything
+// else, first row first, so that all rows before an index are as they will be. One row that took
+// the place of one other is an UPDATE.
+func (ls *memberLists) differ(was, now []listRow, base int) (ops []listOp, ok bool) {
+	r := ls.table.roster
+	var gone []int // Indices of was.
+	var come []listOp
+	for i, j := 0, 0; i < len(was) || j < len(now); {
+		goneBefore, comeBefore := len(gone), len(come)
+		for i < len(was) || j < len(now) {
+			if i < len(was) && j < len(now) && was[i] == now[j] {
+				break
+			}
+			if i < len(was) && (was[i].group == groupNowhere || j == len(now) ||
+				precedes(r, was[i], now[j])) {
+				gone = append(gone, i)
+				i++
+				continue
+			}
+			come = append(come, listOp{listInsert, base + j, now[j]})
+			j++
+		}
+		if len(gone) == goneBefore+1 && len(come) == comeBefore+1 &&
+			was[gone[goneBefore]].ref != 0 && come[comeBefore].row.ref != 0 {
+			gone = gone[:goneBefore]
+			come[comeBefore].kind = listUpdate
+		}
+		if i < len(was) {
+			if ls.isRenewed(now[j]) {
+				come = append(come, listOp{listUpdate, base + j, now[j]})
+			}
+			i, j = i+1, j+1
+		}
+		if len(come) > listItemsMax || len(gone)+len(come) > listOpsMax {
 			return nil, false
 		}
 	}
-	// What is missing is less than the window, or a SYNC is the same.
-	missing := max(r.from-from, 0) + max(end-r.to, 0)
-	surplus := max(from-r.from, 0) + max(r.to-to, 0)
-	if r.from >= min(r.to, end) || r.to <= from || r.items+missing > listItemsMax ||
-		len(r.ops)+missing+surplus > listOpsMax {
+	// A client, ningen, reads the n-th row of its array at a DELETE that is the n-th op.
+	if 2*len(gone) > len(was)+1 {
 		return nil, false
 	}
-	for ; r.to > to; r.to-- {
-		r.emit(listDelete, r.to-1, listRow{})
+	for _, i := range slices.Backward(gone) {
+		ops = append(ops, listOp{kind: listDelete, index: base + i})
 	}
-	for ; r.from < from; r.from++ {
-		r.emit(listDelete, r.from, listRow{})
-	}
-	if lacking := r.from - from; lacking > 0 {
-		r.from = from
-		at := from
-		l.each(ls, from, from+lacking, func(row listRow) {
-			r.emit(listInsert, at, row)
-			at++
-		})
-	}
-	l.each(ls, r.to, end, func(row listRow) {
-		r.emit(listInsert, r.to, row)
-		r.to++
-	})
-	return r.ops, !r.failed
-}
-
-// follow carries the interval through one step of the log.
-func (r *replayed) follow(op listOp, to int) {
-	i := op.index
-	switch op.kind {
-	case listInsert:
-		// A row that comes right before the interval is in the window unless the interval begins
-		// before it; one right behind, unless the window is full.
-		switch {
-		case i < r.from || i == r.from && r.from < r.base:
-			r.from++
-			r.to++
-		case i < r.to || i == r.to && r.to < to:
-			r.emit(listInsert, i, op.row)
-			r.to++
-		}
-	case listDelete:
-		switch {
-		case i < r.from:
-			r.from--
-			r.to--
-		case i < r.to:
-			r.emit(listDelete, i, op.row)
-			r.to--
-		}
-	case listUpdate:
-		if r.from <= i && i < r.to {
-			r.emit(listUpdate, i, op.row)
-		}
-	}
+	return append(ops, come...), true
 }

@@ -14,6 +14,7 @@ type place struct {
 	guild    *fanout.Guild
 	room     *room            // nil when there is the guild
 	channels []wire.Snowflake // in the core's table, ascending
+	goesOn   bool             // a tick that it asked for is on its way
 }
 
 // room is where the messages to a guild wait while it is read. The guild is read once, however many

@@ -38,6 +38,7 @@ func settingsOf(cfg Config) settings {
 			PresencePeriodMilli:    milli(tuning.PresencePeriod),
 			PresencePeriodMaxMilli: milli(tuning.PresencePeriodMax),
 			PresencesMax:           tuning.PresencesTold,
+			ListSliceMicro:         int(tuning.MemberListSlice.Microseconds()),
 		},
 		joinsInFlightMax:  tuning.JoinsInFlightMax,
 		loopJoinsMax:      tuning.LoopJoinsMax,

@@ -127,6 +127,8 @@ func (s *shard) apply(m guildMessage, g *fanout.Guild) {
 	if g != nil {
 		s.schedule(g)
 		s.walkOn(g)
+		s.listsOn(g)
+		s.goOn(g)
 	}
 }
 

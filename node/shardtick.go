@@ -54,7 +54,7 @@ func (s *shard) tick() {
 	for _, id := range due {
 		delete(s.due, id)
 		if p := s.guilds[id]; p != nil && p.guild != nil {
-			s.inbox.push(&tickGuild{guildCall{id}})
+			s.inbox.push(&tickGuild{guildCall: guildCall{id}})
 		}
 	}
 }
@@ -71,7 +71,10 @@ func (s *shard) ringTick() {
 }
 
 // tickGuild lets time pass in a guild.
-type tickGuild struct{ guildCall }
+type tickGuild struct {
+	guildCall
+	goesOn bool // Its place waits for this one.
+}
 
 func (m *tickGuild) kind() messageKind    { return kindTick }
 func (m *tickGuild) refuse(*shard, error) {}
@@ -79,6 +82,9 @@ func (m *tickGuild) refuse(*shard, error) {}
 func (m *tickGuild) apply(s *shard, g *fanout.Guild) {
 	if g == nil {
 		return
+	}
+	if p := s.guilds[m.guild]; p != nil && m.goesOn {
+		p.goesOn = false
 	}
 	change := g.Tick(s.core.wall())
 	s.emit(g, &change)

@@ -69,7 +69,7 @@ func (w *world) end() {
 	for _, g := range w.model.guilds {
 		if g.exists {
 			// A sweep that the workers had no room for goes on with the guild's next message.
-			w.core.shardOf(g.id).inbox.push(&tickGuild{guildCall{g.id}})
+			w.core.shardOf(g.id).inbox.push(&tickGuild{guildCall: guildCall{g.id}})
 		}
 	}
 	w.runAll()

@@ -28,6 +28,7 @@ var simWanted = []string{
 	"expulsions behind a pass", "roles that came back", "pushes", "requests abandoned",
 	"passive sessions", "subscriptions", "subscriptions ended", "updates of mode 0",
 	"updates of mode 1", "updates of mode 2", "pictures compared", "member list updates",
+	"member lists built", "member lists in slices",
 	"presences replaced", "presences put off", "presences for nobody",
 	"drop presence_flood", "drop command_busy",
 	"close client_done", "close client_closed", "close connection_lost", "close slow_reader",

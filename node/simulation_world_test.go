@@ -145,7 +145,7 @@ func (w *world) draw(large bool) settings {
 		guild: fanout.Limits{
 			PassiveMembersMin: 1 << 30, PassivePeriodMilli: 200 + int64(r.IntN(1500)),
 			PresencePeriodMilli: int64(r.IntN(100)), PresencePeriodMaxMilli: 100 + int64(r.IntN(200)),
-			PresencesMax: 1 + r.IntN(8),
+			PresencesMax: 1 + r.IntN(8), ListSliceMicro: 1 << r.IntN(11),
 		},
 		loopJoinsMax: 1 + r.IntN(6), lookupsMax: 1 << 16, lookupMilli: 60_000,
 		guildLoadsMax: 1 + r.IntN(2), loadMilli: 60_000,
@@ -295,6 +295,14 @@ type simSpy struct {
 }
 
 func (m *simSpy) apply(s *shard, g *fanout.Guild) {
+	switch v := m.guildMessage.(type) {
+	case *listsBuilt:
+		m.w.count("member lists built")
+	case *tickGuild:
+		if v.goesOn {
+			m.w.count("member lists in slices")
+		}
+	}
 	m.w.model.observe(m.guildMessage, g)
 	m.guildMessage.apply(s, g)
 	if g != nil && g.Info().ClassesFreed > 0 {

@@ -27,6 +27,7 @@ const (
 	kindTick
 	kindErrands
 	kindWalk
+	kindLists
 	kindRelay // the first of the relay's steps, in the order of fanout.MsgKind
 	kindCount = kindRelay + messageKind(fanout.MsgKinds)
 )
@@ -36,7 +37,7 @@ var kindNames = [kindRelay]string{
 	kindChunks: "chunks", kindMembers: "members", kindPresence: "presence", kindVoice: "voice",
 	kindPublish: "publish", kindProvision: "provision", kindInfo: "info", kindOperate: "operate",
 	kindSubscribe: "subscribe", kindTick: "tick", kindErrands: "errands",
-	kindWalk: "walk",
+	kindWalk: "walk", kindLists: "lists",
 }
 
 func (k messageKind) String() string {

@@ -28,4 +28,9 @@ const (
 	// PresencesTold users are told of at once at most: 2 ms of the shard, and a sixteenth of what
 	// may be pending for a session.
 	PresencesTold = 250
+
+	// MemberListSlice is how long a shard is at the member lists of a guild before others have
+	// their turn: by estimate, which a busy machine may exceed by three times, and no turn is to
+	// take 5 ms.
+	MemberListSlice = time.Millisecond
 )
