@@ -259,6 +259,15 @@ func (d *driver) keepGoing(ended <-chan struct{}) {
 }
 
 func (d *driver) pass(context.Context) error {
+	// gnet looks at its sockets when it finds no task in line. So nobody may have put the next pass
+	// there before this one is over: what was asked for is done now.
+	select {
+	case <-d.more:
+	default:
+	}
+	// A loop that has much to do makes no system call that the scheduler sees, and would be put
+	// aside only after 10 ms. Shards and the doors, of which each event passes two, wait for that.
+	runtime.Gosched()
 	through := false
 	d.guard(nil, func() {
 		d.loop.pass()
@@ -268,9 +277,6 @@ func (d *driver) pass(context.Context) error {
 		// The inbox may hold more, and rings only after it was found empty.
 		d.again()
 	}
-	// A loop that has much to do makes no system call that the scheduler sees, and would be put
-	// aside only after 10 ms. Shards and the doors, of which each event passes two, wait for that.
-	runtime.Gosched()
 	return nil
 }
 
