@@ -9,7 +9,7 @@ import (
 
 // listEyes see members as lists do, and remember what they have seen: the highest hoisted role of a
 // role-set, and which members may view a channel. The shard has a pair, and so has each worker that
-// builds lists: what they see by is not changed, but replaced.
+// builds lists or looks for whom a message mentions: what they see by is not changed, but replaced.
 type listEyes struct {
 	// Static after construction.
 	guild     wire.Snowflake
@@ -129,6 +129,17 @@ func (e *listEyes) permissions(key classKey, c *channel) wire.Permissions {
 	return wire.ChannelPermissions(base, e.guild, subject, c.overwrites)
 }
 
+// forEyes returns what eyes look at of a channel elsewhere than on the shard, and adds whom its
+// overwrites name.
+func (c *channel) forEyes(named map[wire.Snowflake]bool) *channel {
+	for _, ow := range c.overwrites {
+		if ow.Type == wire.OverwriteMember {
+			named[ow.ID] = true
+		}
+	}
+	return &channel{id: c.id, overwrites: c.overwrites}
+}
+
 // listChannel returns the channel whose list the channel or thread has, or nil.
 func (g *Guild) listChannel(id wire.Snowflake) *channel {
 	if th := g.threadByID[id]; th != nil {
@@ -156,12 +167,7 @@ func (ls *guildLists) scan(channels []wire.Snowflake) listScan {
 		if c == nil {
 			continue
 		}
-		s.channels[id] = &channel{id: c.id, overwrites: c.overwrites}
-		for _, ow := range c.overwrites {
-			if ow.Type == wire.OverwriteMember {
-				named[ow.ID] = true
-			}
-		}
+		s.channels[id] = c.forEyes(named)
 	}
 	return s
 }

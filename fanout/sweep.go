@@ -13,7 +13,7 @@ import (
 // would bring it back to those members if a role with its id came.
 //
 // So the records are swept: a worker looks through a snapshot for members that have the role, and
-// the guild takes it from them, a thousand at a time, each time when those before are on the disk.
+// the guild takes it from them, two hundred at a time, each time when those before are on the disk.
 // In one go the million are seconds of the shard, and of everyone else who writes to the disk.
 //
 // Members change meanwhile, and what counts is the record as it is when its turn comes: the worker
@@ -29,16 +29,15 @@ import (
 // Sweep is a search for the members who have roles that were deleted. The guild hands it out, and
 // its holder calls Next, away from the shard, and gives what it returns to the guild, in turns.
 type Sweep struct {
+	memberPath
+
 	// Static after construction.
-	members  store.MemberSnapshot
 	roleSets *store.RoleSets
 	roles    roleFilter
 
 	// Owned by whoever's turn it is.
-	again []uint64 // Members whose records may not be on the disk as they are here.
-	redo  bool     // Next has returned the first of these.
-	from  uint64
-	over  bool
+	again []uint64        // Members whose records may not be on the disk as they are here.
+	redo  bool            // Next has returned the first of these.
 	has   map[uint32]bool // By role-set.
 }
 
@@ -47,25 +46,12 @@ func (s *Sweep) Next(max int) (users []uint64) {
 	if s.redo = len(s.again) > 0; s.redo {
 		return s.again[:min(len(s.again), max)]
 	}
-	if s.over {
-		return nil
-	}
-	for m := range s.members.From(s.from) {
-		if !s.hit(m.RoleSet) {
-			continue
-		}
-		if len(users) == max {
-			s.from = m.User
-			return users
-		}
-		users = append(users, m.User)
-	}
-	s.over = true
-	return users
+	return s.next(max, s.hit)
 }
 
-// hit reports whether one of the roles is in the set.
-func (s *Sweep) hit(set uint32) bool {
+// hit reports whether the member has one of the roles.
+func (s *Sweep) hit(m store.Member) bool {
+	set := m.RoleSet
 	hit, known := s.has[set]
 	if !known {
 		if s.has == nil {
@@ -84,8 +70,8 @@ func (g *Guild) nextSweep() *Sweep {
 	}
 	g.sweepDue = false
 	g.sweep = &Sweep{
-		members: g.members.Snapshot(), roleSets: g.roleSets, roles: slices.Clone(g.gone),
-		again: g.sweepAgain,
+		memberPath: memberPath{members: g.members.Snapshot()},
+		roleSets:   g.roleSets, roles: slices.Clone(g.gone), again: g.sweepAgain,
 	}
 	g.sweepAgain = nil
 	return g.sweep

@@ -1,5 +1,7 @@
 package fanout
 
+import "throng/store"
+
 // Walk is a way through all members of a guild, over a snapshot. The guild hands it out, and its
 // holder calls Next, away from the shard, and gives what that returns to Walked, in turns: never
 // both at once.
@@ -51,4 +53,33 @@ func (g *Guild) Walked(w Walk, users []uint64, now int64) Change {
 		return g.searched(w, users, now)
 	}
 	return Change{Index: g.index}
+}
+
+// memberPath is how far a walk has got.
+type memberPath struct {
+	// Static after construction.
+	members store.MemberSnapshot
+
+	// Owned by whoever's turn it is.
+	from uint64
+	over bool
+}
+
+// next returns the next members that are hit, at most max of them; none at the end.
+func (p *memberPath) next(max int, hit func(store.Member) bool) (users []uint64) {
+	if p.over {
+		return nil
+	}
+	for m := range p.members.From(p.from) {
+		if !hit(m) {
+			continue
+		}
+		if len(users) == max {
+			p.from = m.User
+			return users
+		}
+		users = append(users, m.User)
+	}
+	p.over = true
+	return users
 }

@@ -6,7 +6,7 @@ import "throng/fanout"
 // at most one message, and one write, at each of them. See fanout/walk.go.
 
 // walkOn begins the walks that a change has made due. When the workers have too much to do, the
-// guild's next message asks again.
+// guild's next message asks again, or its tick.
 func (s *shard) walkOn(g *fanout.Guild) {
 	if p := s.guilds[g.ID()]; p == nil || p.guild != g {
 		return
@@ -14,6 +14,7 @@ func (s *shard) walkOn(g *fanout.Guild) {
 	for w := g.Walk(); w != nil; w = g.Walk() {
 		if !s.walkNext(g, w) {
 			g.WalkLater(w, s.core.wall())
+			s.schedule(g)
 			return
 		}
 	}

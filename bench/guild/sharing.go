@@ -88,7 +88,7 @@ func (b *bench) share(ctx context.Context, s *sessions, side string,
 		return err
 	}
 	shard := 0.0
-	for _, kind := range []string{"publish", "tick"} {
+	for _, kind := range []string{"publish", "tick", "lists"} {
 		shard += after.Since(before)[`throng_handle_seconds_sum{type="`+kind+`"}`]
 	}
 	b.Samples.Add(side+" µs", cost.Seconds()*1e6/float64(changes))
@@ -99,14 +99,14 @@ func (b *bench) share(ctx context.Context, s *sessions, side string,
 	return s.active.Command(0, ownChannels, lookAway)
 }
 
-// listsMade waits until the shard is through with making lists, which it does a little at a time.
+// listsMade waits until the shard is through with telling of new lists, a little at a time.
 func listsMade(ctx context.Context, s *sessions) error {
 	const quiet = 0.01 // Of a second, in one second.
 	before, err := s.node.Metrics(ctx)
 	if err != nil {
 		return err
 	}
-	return trial.Until(ctx, listsDrain, "the end of making lists", func() (bool, error) {
+	return trial.Until(ctx, listsDrain, "the end of new lists", func() (bool, error) {
 		if err := trial.Pause(ctx, time.Second); err != nil {
 			return false, err
 		}

@@ -8,7 +8,7 @@ import (
 
 // kinds are the messages that a guild's shard handles.
 var kinds = []string{"provision", "publish", "members", "walk", "info", "join", "leave", "loaded",
-	"presence", "voice", "tick", "errands", "subscribe"}
+	"presence", "voice", "tick", "errands", "subscribe", "lists"}
 
 // phases are in the order in which they are run. Stalls count up to stallsPhase: what follows does
 // without a mechanism that is there to avoid them.
