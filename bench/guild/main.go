@@ -21,6 +21,7 @@ import (
 
 	"throng/bench/internal/server"
 	"throng/bench/internal/trial"
+	"throng/tuning"
 )
 
 const (
@@ -51,6 +52,10 @@ func main() {
 	trial.Main("guild", "What does a day in a guild of a million members cost?",
 		trial.Options{Timeout: 40 * time.Minute},
 		func(ctx context.Context, t *trial.Trial) error {
+			if *members < tuning.PassiveMembersMin {
+				return fmt.Errorf("-members %d: nobody is passive in a guild of less than %d",
+					*members, tuning.PassiveMembersMin)
+			}
 			b := &bench{t, *members, *sessions, *day, *data}
 			err := b.EachRun(ctx, func(run int) error { return b.run(ctx, run) })
 			if err == nil {

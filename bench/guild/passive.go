@@ -96,37 +96,33 @@ func (b *bench) compare(ctx context.Context, s *sessions, side string, listening
 		if c.hidden {
 			receivers = seeing(listening)
 		}
-		before, err := s.node.Metrics(ctx)
+		cost, handled, err := measure(ctx, s.node, idle, func() error {
+			return s.publish(ctx, c.event, count, receivers)
+		})
 		if err != nil {
-			return err
-		}
-		spent, err := watch(s.node, idle)
-		if err != nil {
-			return err
-		}
-		for i := range count {
-			_, err := s.all.Deliver(ctx, uint64(receivers), func() error {
-				return s.node.Publish(ctx, bigGuild, c.event(i))
-			})
-			if err != nil {
-				return fmt.Errorf("%s: %w", c.name, err)
-			}
-		}
-		cost, _, err := spent()
-		if err != nil {
-			return err
-		}
-		after, err := s.node.Metrics(ctx)
-		if err != nil {
-			return err
+			return fmt.Errorf("%s: %w", c.name, err)
 		}
 		name := c.name + ", " + side
 		micros := cost.Seconds() * 1e6 / float64(count)
-		shard, _ := after.Since(before).Handled("publish")
+		shard, _ := handled.Handled("publish")
 		b.Samples.Add(name+" µs", micros)
 		b.Samples.Add(name+" receivers", float64(receivers))
 		b.Samples.Add(name+" shard µs", shard*1e6)
 		b.Note("%s: %.0f µs of CPU each, to %d", name, micros, receivers)
+	}
+	return nil
+}
+
+// publish publishes so many events, each when all who may see it have the one before.
+func (s *sessions) publish(ctx context.Context, event func(i int) []byte,
+	count, receivers int) error {
+	for i := range count {
+		_, err := s.all.Deliver(ctx, uint64(receivers), func() error {
+			return s.node.Publish(ctx, bigGuild, event(i))
+		})
+		if err != nil {
+			return err
+		}
 	}
 	return nil
 }
@@ -169,4 +165,27 @@ func watch(node *server.Throng, idle float64) (spent func() (cost, took time.Dur
 		took = time.Since(began)
 		return after - before - time.Duration(idle*float64(took)), took, err
 	}, err
+}
+
+// measure is what the node's processor time was, less its idle share, while something ran, and by
+// how much its metrics grew.
+func measure(ctx context.Context, node *server.Throng, idle float64, run func() error) (
+	cost time.Duration, grown server.Metrics, err error) {
+	before, err := node.Metrics(ctx)
+	if err != nil {
+		return 0, nil, err
+	}
+	spent, err := watch(node, idle)
+	if err != nil {
+		return 0, nil, err
+	}
+	if err := run(); err != nil {
+		return 0, nil, err
+	}
+	cost, _, err = spent()
+	if err != nil {
+		return 0, nil, err
+	}
+	after, err := node.Metrics(ctx)
+	return cost, after.Since(before), err
 }

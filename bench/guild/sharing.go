@@ -67,29 +67,17 @@ func (b *bench) share(ctx context.Context, s *sessions, side string,
 		return err
 	}
 	told := s.active.Dispatched()
-	before, err := s.node.Metrics(ctx)
-	if err != nil {
+	changes := 0
+	cost, handled, err := measure(ctx, s.node, idle, func() (err error) {
+		changes, err = renameSome(ctx, s)
 		return err
-	}
-	spent, err := watch(s.node, idle)
-	if err != nil {
-		return err
-	}
-	changes, err := renameSome(ctx, s)
-	if err != nil {
-		return err
-	}
-	cost, _, err := spent()
-	if err != nil {
-		return err
-	}
-	after, err := s.node.Metrics(ctx)
+	})
 	if err != nil {
 		return err
 	}
 	shard := 0.0
 	for _, kind := range []string{"publish", "tick", "lists"} {
-		shard += after.Since(before)[`throng_handle_seconds_sum{type="`+kind+`"}`]
+		shard += handled[`throng_handle_seconds_sum{type="`+kind+`"}`]
 	}
 	b.Samples.Add(side+" µs", cost.Seconds()*1e6/float64(changes))
 	b.Samples.Add(side+" shard µs", shard*1e6/float64(changes))

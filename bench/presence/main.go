@@ -6,7 +6,7 @@
 // A guild of 100,000 members has a thousand sessions that listen to messages, twenty a second, and
 // are timed: while nothing else happens; while people log in and out again a few seconds later, and
 // nobody follows their presences; and the same while a hundred bots follow them. It writes
-// bench/results/presence.json and ends by itself after some eight minutes.
+// bench/results/presence.json and ends by itself after some twelve minutes.
 package main
 
 import (
