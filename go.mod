@@ -10,22 +10,28 @@ require (
 	github.com/disgoorg/snowflake/v2 v2.0.3 // Tests only: ids in disgo's API.
 	github.com/golang-jwt/jwt/v5 v5.3.0 // Tokens of -auth jwt.
 	github.com/klauspost/compress v1.20.3 // Deflate and zstd; blocks that can be shared.
-	github.com/nats-io/nats.go v1.55.0 // Pushes to a NATS subject.
+	github.com/nats-io/nats.go v1.55.0 // Pushes to a subject; a cluster's data plane and log.
 	github.com/panjf2000/gnet/v2 v2.10.0 // Carries the sockets: 400 bytes a connection, no goroutine.
 	github.com/prometheus/client_golang v1.23.2 // /metrics.
 	github.com/puzpuzpuz/xsync/v3 v3.5.1 // Tables that any goroutine reads without a lock.
 	github.com/valyala/bytebufferpool v1.0.0 // Buffers of the HTTP doors' answers.
 	go.etcd.io/bbolt v1.4.3 // The embedded store.
+	go.etcd.io/etcd/client/v3 v3.6.15 // Membership of a cluster: leases, watches.
 	golang.org/x/sys v0.48.0 // Socket options, writes past gnet's buffer, epoll of the load generator.
 )
 
 require (
 	github.com/beorn7/perks v1.0.1 // indirect
 	github.com/cespare/xxhash/v2 v2.3.0 // indirect
+	github.com/coreos/go-semver v0.3.1 // indirect
+	github.com/coreos/go-systemd/v22 v22.5.0 // indirect
 	github.com/disgoorg/godave v0.1.0 // indirect
 	github.com/disgoorg/json/v2 v2.0.0 // indirect
 	github.com/disgoorg/omit v1.0.0 // indirect
+	github.com/gogo/protobuf v1.3.2 // indirect
+	github.com/golang/protobuf v1.5.4 // indirect
 	github.com/gorilla/websocket v1.5.3 // indirect
+	github.com/grpc-ecosystem/grpc-gateway/v2 v2.26.3 // indirect
 	github.com/munnerz/goautoneg v0.0.0-20191010083416-a7dc8b61c822 // indirect
 	github.com/nats-io/nkeys v0.4.16 // indirect
 	github.com/nats-io/nuid v1.0.1 // indirect
@@ -34,11 +40,18 @@ require (
 	github.com/prometheus/common v0.66.1 // indirect
 	github.com/prometheus/procfs v0.16.1 // indirect
 	github.com/sasha-s/go-csync v0.0.0-20240107134140-fcbab37b09ad // indirect
+	go.etcd.io/etcd/api/v3 v3.6.15 // indirect
+	go.etcd.io/etcd/client/pkg/v3 v3.6.15 // indirect
 	go.uber.org/multierr v1.11.0 // indirect
 	go.uber.org/zap v1.28.0 // indirect
 	go.yaml.in/yaml/v2 v2.4.2 // indirect
 	golang.org/x/crypto v0.57.0 // indirect
-	golang.org/x/sync v0.13.0 // indirect
-	google.golang.org/protobuf v1.36.8 // indirect
+	golang.org/x/net v0.58.0 // indirect
+	golang.org/x/sync v0.23.0 // indirect
+	golang.org/x/text v0.42.0 // indirect
+	google.golang.org/genproto/googleapis/api v0.0.0-20260526163538-3dc84a4a5aaa // indirect
+	google.golang.org/genproto/googleapis/rpc v0.0.0-20260526163538-3dc84a4a5aaa // indirect
+	google.golang.org/grpc v1.83.2 // indirect
+	google.golang.org/protobuf v1.36.11 // indirect
 	gopkg.in/natefinch/lumberjack.v2 v2.2.1 // indirect
 )

@@ -50,6 +50,7 @@ var modules = map[string][]string{
 // still run somewhere in .ci/run.
 var skips = map[string]string{
 	"bench/clients/javascript_test.go:needNode":          "needs Node and npm ci; fails where CI is set",
+	"node/cluster/driver_test.go:needEngines":            "starts real servers; left out with -short",
 	"wire/program_test.go:TestZstdProgramReadsTheStream": "needs zstd; fails where CI is set",
 }
 

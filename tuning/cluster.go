@@ -1,0 +1,51 @@
+package tuning
+
+import "time"
+
+// Many nodes: membership (node/cluster, etcd). No client meets these bounds.
+const (
+	// LeaseTTL is how long the others wait for a node that says nothing. etcd looks for leases
+	// that are over every 500 ms, a watch tells it in some milliseconds, and 3 s must be enough
+	// for a guild to serve elsewhere. It is also the least that etcd grants by its own defaults.
+	LeaseTTL = 2 * time.Second
+
+	// LeaseRenewals a lease are begun, every 400 ms. Each may take a LeaseTries-th of it, 500 ms:
+	// when one member of etcd does not answer, three more tries, at others, fit.
+	LeaseRenewals = 5
+	LeaseTries    = 4
+
+	// LeaseMarginShare is the part of a lease, 200 ms, by which this node's deadline is before that
+	// of the server.
+	LeaseMarginShare = 10
+
+	// EtcdTimeout bounds a call of etcd. An election takes one to two seconds.
+	EtcdTimeout = 3 * time.Second
+
+	// EtcdRetryPause is waited before a call that has failed is made again.
+	EtcdRetryPause = 100 * time.Millisecond
+
+	// EtcdPingInterval is the shortest that gRPC allows.
+	EtcdPingInterval = 10 * time.Second
+
+	// WatchAskInterval is how often a watch is asked how far it is, and WatchSilenceMax how long it
+	// may say nothing: then what a dead member of etcd did not tell is read from another.
+	WatchAskInterval = 500 * time.Millisecond
+	WatchSilenceMax  = 1200 * time.Millisecond
+
+	// NodeNameBytesMax is half of what a label-and-domain host name has at most.
+	NodeNameBytesMax = 128
+
+	// PinsMax guilds have a node of their own: those few that are too large for a share. All nodes
+	// read all of them, with the nodes in one answer of some 500 KB.
+	PinsMax = 10_000
+
+	// SharedConfigBytesMax is far below what etcd takes in one value (1.5 MiB).
+	SharedConfigBytesMax = 64 << 10
+)
+
+// See there: a renewal that fails leaves time for others, and the margin for none is short.
+const (
+	_ = uint(LeaseRenewals - LeaseTries)
+	_ = uint(LeaseMarginShare - LeaseRenewals)
+	_ = uint64(WatchSilenceMax - 2*WatchAskInterval)
+)
