@@ -49,3 +49,45 @@ const (
 	_ = uint(LeaseMarginShare - LeaseRenewals)
 	_ = uint64(WatchSilenceMax - 2*WatchAskInterval)
 )
+
+// Many nodes: what flows between them (node/cluster, NATS).
+const (
+	// NATSTimeout bounds one attempt to connect, and one write to a server that does not read.
+	NATSTimeout = 2 * time.Second
+
+	// NATSRetryPause is waited before the next attempt, and up to as long again by chance.
+	NATSRetryPause = 100 * time.Millisecond
+
+	// NATSPingInterval and NATSPingsMax: a server that is gone without a word is noticed within
+	// three seconds, and its clients go to another one.
+	NATSPingInterval = time.Second
+	NATSPingsMax     = 2
+
+	// BusBatchBytesMax is half of what a message of NATS may have unless it is configured.
+	BusBatchBytesMax = 512 << 10
+
+	// BusItemBytesMax is a guild's document, in twice its size as sessions get it.
+	BusItemBytesMax = 2 * GuildBodyBytesMax
+
+	// BusOutboxBytesMax wait for one peer: a second at what a network of 1 Gbit/s carries to two
+	// peers, or 10,000 events a second of 500 bytes for as long as a server of NATS needs to start
+	// again, twice.
+	BusOutboxBytesMax = 64 << 20
+
+	// BusPendingBytesMax of what came may wait to be handed to shards. Beyond it NATS's client
+	// drops, which is noticed as a gap.
+	BusPendingBytesMax = 64 << 20
+
+	// BusBeatInterval is how often nodes that share a guild hear of each other at least, and
+	// BusSilenceMax how long one may be silent: four beats. The lease ends at about the same time.
+	BusBeatInterval = 500 * time.Millisecond
+	BusSilenceMax   = 4 * BusBeatInterval
+)
+
+// See there: a largest item fits into an empty queue, and a batch into what may be pending.
+const (
+	_ = uint(BusOutboxBytesMax - 2*BusItemBytesMax)
+	_ = uint(BusPendingBytesMax - BusBatchBytesMax)
+	_ = uint(BusItemBytesMax - BusBatchBytesMax)
+	_ = uint64(NATSTimeout - NATSRetryPause)
+)
