@@ -91,3 +91,46 @@ const (
 	_ = uint(BusItemBytesMax - BusBatchBytesMax)
 	_ = uint64(NATSTimeout - NATSRetryPause)
 )
+
+// Many nodes: what outlives them (node/cluster, JetStream).
+const (
+	// LogAckTimeout is how long a write may be unanswered before it is sent again: a stream whose
+	// leader is gone has another one within one to two seconds.
+	LogAckTimeout = 2 * time.Second
+
+	// LogWriteTimeout is how long it is tried for.
+	LogWriteTimeout = 10 * time.Second
+
+	// LogDuplicates is how long a stream knows the id of what it has stored.
+	LogDuplicates = 2 * time.Minute
+
+	// LogWritesMax writes and LogWriteBytesMax may be on their way. That is a second's where the
+	// servers do not wait for the disk; one that flushes each message stores 450 a second on a disk
+	// that needs 2 ms, and who waits last then waits for 18 s.
+	LogWritesMax     = 8192
+	LogWriteBytesMax = 64 << 20
+
+	// LogMessageBytesMax leaves room for headers in the largest message of NATS unless it is
+	// configured (1 MiB). What is larger is written in parts.
+	LogMessageBytesMax = 1_000_000
+
+	// LogReadBytesMax are asked for ahead while a node catches up.
+	LogReadBytesMax = 8 << 20
+
+	// LogReaderTimeout: a request for messages is renewed as often, and a reader that has not asked
+	// for as long is forgotten. LogReaderBeat is how often the server says that it is there while
+	// there are no messages; two that are missing are enough to read elsewhere.
+	LogReaderTimeout = 5 * time.Second
+	LogReaderBeat    = 500 * time.Millisecond
+)
+
+// See there: a write is tried more than once, a stream knows it while it is, and a batch is read
+// whole.
+const (
+	_ = uint64(LogWriteTimeout - 3*LogAckTimeout)
+	_ = uint64(LogDuplicates - 2*LogWriteTimeout)
+	_ = uint(LogReadBytesMax - 2*LogMessageBytesMax)
+	_ = uint(LogWriteBytesMax - LogMessageBytesMax)
+	_ = uint(BusBatchBytesMax*2 - LogMessageBytesMax)
+	_ = uint64(LogReaderTimeout - 4*LogReaderBeat)
+)
