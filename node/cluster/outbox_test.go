@@ -101,7 +101,7 @@ func TestOutboxDoesNotAllocate(t *testing.T) {
 			o.push(item)
 		}
 		o.giveBack(o.pop())
-	}); got > 1 { // The list of batches.
+	}); got > 5 { // The list of batches; and pools forget, above all with the race detector.
 		t.Errorf("100 items allocate %v times", got)
 	}
 }
