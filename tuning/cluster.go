@@ -104,9 +104,8 @@ const (
 	// LogDuplicates is how long a stream knows the id of what it has stored.
 	LogDuplicates = 2 * time.Minute
 
-	// LogWritesMax writes and LogWriteBytesMax may be on their way. That is a second's where the
-	// servers do not wait for the disk; one that flushes each message stores 450 a second on a disk
-	// that needs 2 ms, and who waits last then waits for 18 s.
+	// LogWritesMax writes and LogWriteBytesMax may be on their way: half a second's to a second
+	// and a half's for three servers, and four seconds' for one that flushes each (BenchmarkLog).
 	LogWritesMax     = 8192
 	LogWriteBytesMax = 64 << 20
 

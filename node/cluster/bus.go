@@ -125,8 +125,8 @@ func (b *Bus) failed(_ *nats.Conn, _ *nats.Subscription, err error) {
 	b.log.Warn("bus: NATS reports", "error", err)
 }
 
-// Update takes who is there. The bus is told after each change of the view and of this node's own
-// incarnation, from one goroutine.
+// Update takes who is there and which incarnation this node is of: what MembershipConfig.Changed
+// is given, in the same order.
 func (b *Bus) Update(v *View, incarnation uint64) {
 	b.deliver.Lock()
 	defer b.deliver.Unlock()
@@ -306,9 +306,7 @@ func (b *Bus) tick() {
 
 func (b *Bus) ringAll() {
 	for _, p := range b.everyone() {
-		p.mu.Lock()
 		p.ring()
-		p.mu.Unlock()
 	}
 }
 

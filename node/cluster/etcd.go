@@ -27,8 +27,8 @@ import (
 // While etcd is away nobody's lease is renewed, so after its time no node acts as an owner, and
 // nobody can become one. When etcd is back, and it was not for too long, it has the leases still,
 // and everything goes on as it was: same incarnations, same owners. The election of a leader is
-// such a time too: by etcd's defaults it takes as long as a lease, and with an election timeout of
-// 500 ms no lease is missed (TestMembersOutliveAMemberOfEtcd).
+// such a time too: by etcd's defaults it takes about as long as a lease, and half of that with an
+// election timeout of 500 ms.
 type Membership struct {
 	// Static after construction.
 	cfg        MembershipConfig
@@ -41,6 +41,7 @@ type Membership struct {
 	stopped    context.Context
 	running    sync.WaitGroup
 	expelled   chan struct{} // Rung by the watching goroutine, heard by the renewing one.
+	entered    chan struct{} // The other way round.
 	leaveOnce  sync.Once
 	leaveError error
 
@@ -73,9 +74,10 @@ type MembershipConfig struct {
 	// tuning.LeaseTTL. etcd may grant more: no less than one and a half of its elections.
 	TTL time.Duration
 
-	// Changed is called with each new View, by one goroutine, in their order; when it takes long
-	// it misses some. The first call is before Join returns. It may be nil.
-	Changed func(*View)
+	// Changed is called with each new View, and when this node has another incarnation, which it
+	// is given too: by one goroutine, in their order; when it takes long it misses some. The first
+	// call is before Join returns. It may be nil.
+	Changed func(v *View, incarnation uint64)
 	// LeaseChanged is called when this node's lease holds again, and when it does not any more,
 	// by one goroutine. A greater incarnation means that the others took this node for gone, and
 	// that it owns nothing of what it owned. It may be nil.
@@ -109,7 +111,7 @@ func Join(ctx context.Context, cfg MembershipConfig) (*Membership, error) {
 	m := &Membership{
 		cfg: cfg, log: cfg.Log, prefix: keyPrefix(cfg.Cluster), self: cfg.Self,
 		lease: newLease(time.Now()), state: newState(keyPrefix(cfg.Cluster)),
-		expelled: make(chan struct{}, 1),
+		expelled: make(chan struct{}, 1), entered: make(chan struct{}, 1),
 	}
 	m.stopped, m.stop = context.WithCancel(context.Background())
 	if m.leases, err = cfg.Etcd.client(ctx); err == nil {
@@ -124,6 +126,7 @@ func Join(ctx context.Context, cfg MembershipConfig) (*Membership, error) {
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("join the cluster: %w", err), m.Leave(ctx))
 	}
+	<-m.entered // The first View was made after that.
 	m.running.Go(m.renew)
 	m.running.Go(m.watch)
 	return m, nil
@@ -137,7 +140,7 @@ func (c MembershipConfig) withDefaults() (MembershipConfig, error) {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
 	if c.Changed == nil {
-		c.Changed = func(*View) {}
+		c.Changed = func(*View, uint64) {}
 	}
 	if c.LeaseChanged == nil {
 		c.LeaseChanged = func(bool, uint64) {}

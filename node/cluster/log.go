@@ -26,7 +26,9 @@ import (
 //     killed server loses nothing, since the kernel has it, but a machine without power loses the
 //     last two minutes of what only it had. With three replicas that takes two of three machines.
 //
-// One replica without the flush is for trying things out.
+// One replica without the flush is for trying things out. Three that flush store 5,800 pages of
+// 4 KB a second where three that do not store 8,900, and one that flushes 1,900, since replicas
+// flush many at once (BenchmarkLog, all of it on one processor).
 type Log struct {
 	// Static after construction.
 	cfg     LogConfig

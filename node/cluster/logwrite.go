@@ -66,13 +66,6 @@ func (w *writes) init() {
 	w.tails, w.flying = map[string]*write{}, map[*nats.Msg]*write{}
 }
 
-func ringBell(bell chan struct{}) {
-	select {
-	case bell <- struct{}{}:
-	default:
-	}
-}
-
 // Publish lines a write up. It does not wait: with more than may be on its way it returns
 // ErrLogFull, and Done is not called.
 func (l *Log) Publish(w Write) error {

@@ -92,12 +92,7 @@ func (p *Peer) Release() {
 }
 
 // ring wakes the sending goroutine.
-func (p *Peer) ring() {
-	select {
-	case p.wake <- struct{}{}:
-	default:
-	}
-}
+func (p *Peer) ring() { ringBell(p.wake) }
 
 // end ends the round because of something on this side, and with it the epoch. REQUIRES: mu is
 // held.
@@ -116,10 +111,7 @@ func (p *Peer) reset(reason ResetReason) {
 		p.epoch = 0
 	}
 	p.void = reason
-	select {
-	case p.bus.resets <- struct{}{}:
-	default:
-	}
+	ringBell(p.bus.resets)
 }
 
 // drop drops the batch that could not be published. REQUIRES: mu is held.

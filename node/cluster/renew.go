@@ -75,6 +75,7 @@ func (m *Membership) tryEnter(ctx context.Context) error {
 	m.incarnation.Store(uint64(put.Header.Revision))
 	m.lease.renew(start, m.ttl, m.margin())
 	m.tell()
+	ringBell(m.entered)
 	return nil
 }
 
@@ -165,5 +166,13 @@ func pause(ctx context.Context, d time.Duration) bool {
 		return ctx.Err() == nil
 	case <-ctx.Done():
 		return false
+	}
+}
+
+// ringBell wakes who waits at a channel of one; rung twice before it is heard it is heard once.
+func ringBell(bell chan struct{}) {
+	select {
+	case bell <- struct{}{}:
+	default:
 	}
 }

@@ -51,12 +51,9 @@ func (m *Membership) publish() {
 	v := nextView(m.view.Load(), m.state)
 	m.view.Store(v)
 	if m.absent(v) {
-		select {
-		case m.expelled <- struct{}{}:
-		default:
-		}
+		ringBell(m.expelled)
 	}
-	m.cfg.Changed(v)
+	m.cfg.Changed(v, m.Incarnation())
 }
 
 // watch follows the cluster's keys until the end. A watch can end for many reasons: etcd has
@@ -106,6 +103,8 @@ func (m *Membership) follow(ctx context.Context) error {
 			}
 			heard = time.Now()
 			m.apply(r.Events)
+		case <-m.entered:
+			m.publish()
 		case <-ask.C:
 			if time.Since(heard) > tuning.WatchSilenceMax {
 				return errWatchSilent
