@@ -112,7 +112,8 @@ func OpenLog(ctx context.Context, cfg LogConfig) (*Log, error) {
 }
 
 func (l *Log) open(ctx context.Context) (err error) {
-	if l.nats, err = l.cfg.NATS.connect("throng log " + l.cfg.Cluster); err != nil {
+	l.nats, err = l.cfg.NATS.connect("throng log "+l.cfg.Cluster, nats.ErrorHandler(l.failed))
+	if err != nil {
 		return err
 	}
 	l.idStart = nats.NewInbox() + "."
@@ -142,6 +143,11 @@ func (l *Log) open(ctx context.Context) (err error) {
 			return errors.Join(err, ctx.Err())
 		}
 	}
+}
+
+// failed hears of what no call can return.
+func (l *Log) failed(_ *nats.Conn, _ *nats.Subscription, err error) {
+	l.log.Warn("log: NATS reports", "error", err)
 }
 
 // makeStream makes the stream, or changes it to what it must be, and compares it with what this
