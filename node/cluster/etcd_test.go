@@ -104,11 +104,12 @@ func (m *member) owning() bool { return m.Owning(time.Now()) }
 func TestMembersComeAndGo(t *testing.T) {
 	needEngines(t)
 	etcd := enginetest.Etcd(t)
-	a := join(t, "a", etcd.Address())
+	const ttl = time.Minute // Nobody is to miss it.
+	a := joinFor(t, ttl, "a", etcd.Address())
 	if !a.sees("a")() || !a.owning() {
 		t.Fatalf("after joining a sees %+v, owning %v", a.View(), a.owning())
 	}
-	b, c := join(t, "b", etcd.Address()), join(t, "c", etcd.Address())
+	b, c := joinFor(t, ttl, "b", etcd.Address()), joinFor(t, ttl, "c", etcd.Address())
 	for _, m := range []*member{a, b, c} {
 		until(t, "all see all", m.sees("a", "b", "c"))
 	}
@@ -270,9 +271,10 @@ func TestJoinWaitsForItsName(t *testing.T) {
 	}
 	proxy.Freeze()
 	second.start(t, second.config("a", etcd.Address()))
-	if first.owning() || !second.owning() {
-		t.Errorf("the first owns: %v, the second: %v", first.owning(), second.owning())
+	if first.owning() {
+		t.Error("the first owns, and the second has its name")
 	}
+	until(t, "the second owns", second.owning)
 	// Back again the first one finds its name taken, and waits in its turn.
 	proxy.Thaw()
 	until(t, "the first sees the second", func() bool {
