@@ -1,6 +1,7 @@
 package fanout
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"slices"
@@ -26,6 +27,9 @@ type world struct {
 	now      int64
 	sessions map[Handle]*heard
 	slot     uint32
+
+	// Every step goes the way to another node before it is delivered.
+	way way
 }
 
 type heard struct {
@@ -65,12 +69,41 @@ func (w *world) must(c Change, err error) Change {
 func (w *world) play(c Change) Change {
 	w.t.Helper()
 	for i := range c.Msgs {
-		w.deliver(&c.Msgs[i])
+		w.deliver(w.travel(&c.Msgs[i]))
 	}
 	if err := w.g.Check(); err != nil {
 		w.t.Fatalf("check: %v", err)
 	}
 	return c
+}
+
+// travel sends a step to another node, where it says the same.
+func (w *world) travel(m *Msg) *Msg {
+	w.t.Helper()
+	return w.way.travel(w.t, m)
+}
+
+// way is the way of one guild's steps to another node: what both ends remember.
+type way struct{ sent, came *wire.Shared }
+
+func (y *way) travel(t testing.TB, m *Msg) *Msg {
+	t.Helper()
+	var packed []byte
+	packed, y.sent = AppendMsg(nil, m, y.sent)
+	there, head, err := ParseMsg(packed, y.came)
+	if err != nil {
+		t.Fatalf("%v does not travel: %v", m.Kind, err)
+	}
+	if again, _ := AppendMsg(nil, &there, y.came); !bytes.Equal(packed, again) {
+		t.Fatalf("%v goes as\n%x\nand comes as\n%x", m.Kind, packed, again)
+	}
+	if y.came = head; head != nil && !bytes.Equal(head.Text(), y.sent.Text()) {
+		t.Fatalf("the head comes as\n%s\nand was\n%s", head.Text(), y.sent.Text())
+	}
+	if m.Loop >= 0 {
+		there.Loop = m.Loop // It is for all loops there.
+	}
+	return &there
 }
 
 func (w *world) deliver(m *Msg) {
@@ -134,7 +167,7 @@ func (w *world) hear(s *heard, e *Event) {
 func (s *heard) listen(e *Event) {
 	body := e.Dispatch.Body()
 	if s.Variant&wire.VariantStripped != 0 && e.Dispatch.HasStripped() && !e.full(s.User) {
-		body = wire.StripMessage(body)
+		_, _, body = e.Dispatch.Parts()
 	}
 	s.events = append(s.events, delivery{e.Dispatch.Name(), body})
 }

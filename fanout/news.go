@@ -287,6 +287,7 @@ type voiceUpdate struct {
 	overwrites    []wire.Overwrite
 	member        store.Member
 	account       *store.User // nil when it is not known.
+	written       []byte      // The member as JSON, when the update is of another node.
 	version       uint32
 	memberVersion uint32
 	left          []leftChannel

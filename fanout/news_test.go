@@ -199,8 +199,9 @@ func TestUpdateIsEncodedOnce(t *testing.T) {
 	}
 	w.publish("MESSAGE_CREATE", message("10", ""))
 	c := w.g.Tick(w.now)
-	u := c.Msgs[0].Event.Update
-	w.play(c)
+	m := w.travel(&c.Msgs[0])
+	u := m.Event.Update
+	w.deliver(m)
 	if len(c.Msgs) != 1 || len(u.made) != 4 {
 		t.Errorf("%d messages, %d dispatches, want 1 and 4", len(c.Msgs), len(u.made))
 	}
@@ -250,6 +251,7 @@ func BenchmarkTick(b *testing.B) {
 		for i := range wire.Snowflake(100) {
 			w.g.noteChannel(1000 + 5*i)
 		}
+		w.now += DefaultLimits.PassivePeriodMilli
 		changes = append(changes[:0], w.g.Tick(w.now))
 	}
 	b.Run("shard", func(b *testing.B) {

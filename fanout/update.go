@@ -231,6 +231,9 @@ func (u *Update) appendMembers(dst []byte, members []*voiceUpdate) []byte {
 
 // appendMember appends the member as it was at the tick.
 func (u *Update) appendMember(dst []byte, v *voiceUpdate) []byte {
+	if v.written != nil {
+		return append(dst, v.written...)
+	}
 	dst = append(dst, `{"user":`...)
 	if v.account != nil {
 		dst = append(dst, v.account.Doc...)

@@ -103,6 +103,13 @@ func join(head *Shared, body []byte) []byte {
 	return append(append(make([]byte, 0, len(head.text)+len(body)), head.text...), body...)
 }
 
+// Parts are what the dispatch was made of: the head that it shares with others, or nil, and what
+// follows that or is all; the body without what MESSAGE_CONTENT opens, or nil. They must not be
+// written to.
+func (d *Dispatch) Parts() (head *Shared, body, stripped []byte) {
+	return d.head, d.body, d.stripped
+}
+
 // HasStripped reports whether sessions without MESSAGE_CONTENT get another body.
 func (d *Dispatch) HasStripped() bool { return d.stripped != nil }
 

@@ -51,13 +51,13 @@ type EventInfo struct {
 // and what no intent holds back, names that the protocol does not know among them.
 func (e EventInfo) Passes() bool { return e.Structure || e.Guild == 0 }
 
-// eventNameBytesMax bounds a name, which is part of every frame of the event.
-const eventNameBytesMax = 64
+// EventNameBytesMax bounds a name, which is part of every frame of the event.
+const EventNameBytesMax = 64
 
 // ValidEventName reports whether name may be a dispatch's t: [A-Z0-9_]{1,64}. It needs no
 // escaping then, in no encoding.
 func ValidEventName(name string) bool {
-	if len(name) == 0 || len(name) > eventNameBytesMax {
+	if len(name) == 0 || len(name) > EventNameBytesMax {
 		return false
 	}
 	for i := range len(name) {
