@@ -282,10 +282,25 @@ func (w *world) runShard(i int) {
 		case *errandBatch:
 			w.spyErrands(m)
 		default:
-			s.inbox.waiting[k] = &simSpy{m, w}
+			s.inbox.waiting[k] = &simSpy{w.travelled(m), w}
 		}
 	}
 	w.shards[i].ready = s.pass()
+}
+
+// travelled is what a session asks as it comes when another node has the guild.
+func (w *world) travelled(m guildMessage) guildMessage {
+	packed, travels := appendAsk(nil, m)
+	if !travels {
+		return m
+	}
+	there, err := parseAsk(packed)
+	if err != nil {
+		w.fail("%T does not travel: %v", m, err)
+		return m
+	}
+	w.count("asks that travelled")
+	return there
 }
 
 // simSpy tells the model of a message at the moment at which its guild sees it.

@@ -10,8 +10,8 @@ const (
 	// NonceBytesMax is the longest nonce that comes back; a longer one is dropped.
 	NonceBytesMax = 32
 
-	// channelInfoFieldsMax is how many fields op 43 may name. There are two.
-	channelInfoFieldsMax = 16
+	// ChannelInfoFieldsMax is how many fields op 43 may name. There are two.
+	ChannelInfoFieldsMax = 16
 )
 
 // VoiceStateCommand is op 4.
@@ -118,7 +118,7 @@ func ParseChannelInfo(d []byte) (ChannelInfoCommand, *CloseError) {
 	}
 	EachElement(fields, func(raw []byte) bool {
 		field, ok := DecodeString(raw)
-		if !ok || len(c.Fields) == channelInfoFieldsMax {
+		if !ok || len(c.Fields) == ChannelInfoFieldsMax {
 			r.refuse(CloseDecode, "fields", "an array of strings")
 			return false
 		}

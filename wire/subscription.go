@@ -21,8 +21,8 @@ const (
 
 	// ListRangeWidthMax is how many rows of a member list a range may have; a longer one is cut.
 	ListRangeWidthMax = 100
-	// listRowMax is beyond the end of every member list.
-	listRowMax = 1 << 30
+	// ListRowMax is beyond the end of every member list.
+	ListRowMax = 1 << 30
 )
 
 // ListRange is rows of a member list, both ends included. Invariant: 0 <= First <= Last.
@@ -205,7 +205,7 @@ func parseRange(raw []byte) (one ListRange, ok bool) {
 	count := 0
 	EachElement(raw, func(raw []byte) bool {
 		n, whole := DecodeInt(raw)
-		if !whole || n < 0 || n > listRowMax || count == len(ends) {
+		if !whole || n < 0 || n > ListRowMax || count == len(ends) {
 			count = -1
 			return false
 		}
