@@ -109,6 +109,16 @@ const (
 	LogWritesMax     = 8192
 	LogWriteBytesMax = 64 << 20
 
+	// LogBatchWritesMax is what NATS takes as one batch unless it is configured. LogBatchBytesMax
+	// is a guild's document, in twice its size as sessions get it.
+	LogBatchWritesMax = 1000
+	LogBatchBytesMax  = 2 * GuildBodyBytesMax
+
+	// LogFlightWritesMax and LogFlightBytesMax of batches that wait for the same fence go together.
+	// Three servers on one processor do nothing else for 6 to 8 ms then.
+	LogFlightWritesMax = 128
+	LogFlightBytesMax  = 512 << 10
+
 	// LogMessageBytesMax leaves room for headers in the largest message of NATS unless it is
 	// configured (1 MiB). What is larger is written in parts.
 	LogMessageBytesMax = 1_000_000
@@ -129,7 +139,10 @@ const (
 	_ = uint64(LogWriteTimeout - 3*LogAckTimeout)
 	_ = uint64(LogDuplicates - 2*LogWriteTimeout)
 	_ = uint(LogReadBytesMax - 2*LogMessageBytesMax)
-	_ = uint(LogWriteBytesMax - LogMessageBytesMax)
+	_ = uint(LogWriteBytesMax - 2*LogBatchBytesMax)
+	_ = uint(LogWritesMax - 2*LogBatchWritesMax)
+	_ = uint(LogBatchBytesMax - LogMessageBytesMax)
+	_ = uint(LogBatchWritesMax - LogFlightWritesMax)
 	_ = uint(BusBatchBytesMax*2 - LogMessageBytesMax)
 	_ = uint64(LogReaderTimeout - 4*LogReaderBeat)
 )

@@ -6,11 +6,12 @@
 //   - Bus (NATS): items from node to node in order, in batches, without gaps; where something was
 //     lost both sides are told, and begin anew.
 //   - Log (JetStream): messages that are acknowledged when they are stored, the last of each
-//     subject, which every node follows.
+//     subject, which every node follows; many as one, and none of who has lost the fence.
 //
 // The decisions are in files without a clock or a socket and are tested without an engine:
 // view.go (a View from key-values), lease.go (the deadline), pair.go (what was lost), outbox.go
-// and batch.go (bytes). The drivers are tested with real servers as processes (enginetest).
+// and batch.go (bytes), logqueue.go (what is written when), logverdict.go (what became of it).
+// The drivers are tested with real servers as processes (enginetest).
 //
 // It knows no guild and no session, and never waits for who calls it: what cannot be queued is
 // refused. It does not decide what follows from a change; node does. Only node imports it.

@@ -68,36 +68,55 @@ func number(v uint64, size int) []byte {
 	return append(binary.BigEndian.AppendUint64(nil, v), make([]byte, max(size-8, 0))...)
 }
 
-// write writes and waits.
-func (r *reader) write(w Write) (seq uint64, err error) {
+// result is what Done of a batch was told.
+type result struct {
+	last uint64
+	err  error
+}
+
+// begin publishes; the result comes.
+func (r *reader) begin(b Batch) <-chan result {
 	r.t.Helper()
-	type answer struct {
-		seq uint64
-		err error
-	}
-	answers := make(chan answer, 1)
-	w.Done = func(seq uint64, err error) { answers <- answer{seq, err} }
-	must(r.t, r.Publish(w))
+	results := make(chan result, 2)
+	b.Done = func(last uint64, err error) { results <- result{last, err} }
+	must(r.t, r.Publish(b))
+	return results
+}
+
+func await(t *testing.T, results <-chan result) (last uint64, err error) {
+	t.Helper()
 	select {
-	case a := <-answers:
-		return a.seq, a.err
+	case a := <-results:
+		return a.last, a.err
 	case <-time.After(patience):
-		r.t.Fatal("a write is not answered")
+		t.Fatal("a batch is not answered")
 		return 0, nil
 	}
+}
+
+// store publishes and waits.
+func (r *reader) store(b Batch) (last uint64, err error) {
+	r.t.Helper()
+	return await(r.t, r.begin(b))
+}
+
+// write stores one message.
+func (r *reader) write(subject string, v uint64) (last uint64, err error) {
+	r.t.Helper()
+	return r.store(Batch{Writes: []Write{{subject, number(v, 0)}}})
 }
 
 func TestLogKeepsTheLast(t *testing.T) {
 	needEngines(t)
 	server := enginetest.NATS(t)
 	a := openLog(t, 1, 0, server)
-	first, err := a.write(Write{Subject: "u.1", Data: number(1, 0)})
+	first, err := a.write("u.1", 1)
 	must(t, err)
 	for v := range uint64(10) {
-		_, err := a.write(Write{Subject: "u.2", Data: number(v, 0)})
+		_, err := a.write("u.2", v)
 		must(t, err)
 	}
-	last, err := a.write(Write{Subject: "g.3.own", Data: number(7, 0)})
+	last, err := a.write("g.3.own", 7)
 	must(t, err)
 	must(t, a.Wait(patient(t), last))
 	if a.value("u.2") != 9 || a.value("g.3.own") != 7 || a.Applied() != last {
@@ -113,104 +132,115 @@ func TestLogKeepsTheLast(t *testing.T) {
 	if _, err := OpenLog(patient(t), a.config(1, last+1, server)); !errors.Is(err, errLogBehind) {
 		t.Errorf("what was applied is not in the log: %v", err)
 	}
-	if err := a.Publish(Write{
-		Subject: "u.1", Data: make([]byte, tuning.LogMessageBytesMax+1),
-	}); err == nil {
-		t.Error("a message that is too large is taken")
-	}
-	_, err = a.write(Write{Subject: "g.3.doc", Data: number(1, tuning.LogMessageBytesMax)})
+	_, err = a.store(Batch{Writes: []Write{{"g.3.doc", number(1, tuning.LogMessageBytesMax)}}})
 	must(t, err)
 }
 
-func TestLogGuards(t *testing.T) {
-	needEngines(t)
-	server := enginetest.NATS(t)
-	a, b := openLog(t, 1, 0, server), openLog(t, 1, 0, server)
-	first, err := a.write(Write{Subject: "x", Data: number(1, 0), Guarded: true})
-	must(t, err)
-	if _, err := b.write(Write{
-		Subject: "x", Data: number(2, 0), Guarded: true,
-	}); !errors.Is(err, ErrLogConflict) {
-		t.Errorf("there is a message, and none was expected: %v", err)
-	}
-	second, err := b.write(Write{Subject: "x", Data: number(3, 0), Guarded: true, After: first})
-	must(t, err)
-	if _, err := a.write(Write{
-		Subject: "x", Data: number(4, 0), Guarded: true, After: first,
-	}); !errors.Is(err, ErrLogConflict) {
-		t.Errorf("there is another message: %v", err)
-	}
-	must(t, a.Wait(patient(t), second))
-	if a.value("x") != 3 {
-		t.Errorf("x is %d", a.value("x"))
-	}
-}
-
-// writers write ever greater numbers to subjects until stop, and note which were acknowledged.
+// writers write ever greater numbers until stop, and note which were acknowledged: to single
+// subjects, and to several of one fence at once.
 type writers struct {
+	tokens []uint64 // Of fences.
+
 	mu      sync.Mutex
 	stored  map[string]uint64 // The greatest acknowledged.
 	written map[string]uint64 // The greatest there was.
+	lost    map[string]bool   // Of what a batch is unknown.
 	acked   int
-	unknown int
 	slowest time.Duration
 }
 
-// outstandingMax writes are on their way at a time: a stream that flushes each is slow.
-const outstandingMax = 300
+const (
+	// outstandingMax batches are on their way at a time: a stream that flushes each is slow.
+	outstandingMax = 300
 
-func (w *writers) run(r *reader, subjects int, stop <-chan struct{}) {
-	random := rand.New(rand.NewPCG(1, uint64(subjects)))
+	writtenSubjects = 50
+	writtenFences   = 10
+	fencedSubjects  = 5
+)
+
+func newWriters(r *reader) *writers {
+	w := &writers{
+		stored: map[string]uint64{}, written: map[string]uint64{}, lost: map[string]bool{},
+	}
+	for i := range writtenFences {
+		w.tokens = append(w.tokens, r.claim(fmt.Sprintf("f.%d.own", i), 0))
+	}
+	return w
+}
+
+// batch makes the next batch, and the name of what it writes to: a subject, or a fence's start.
+func (w *writers) batch(random *rand.Rand, v uint64) (b Batch, name string) {
+	if random.IntN(10) > 0 {
+		name = fmt.Sprintf("s.%d", random.IntN(writtenSubjects))
+		return Batch{Writes: []Write{{name, number(v, 200)}}}, name
+	}
+	i := random.IntN(writtenFences)
+	name = fmt.Sprintf("f.%d", i)
+	b = Batch{Fence: name + ".own", Token: w.tokens[i]}
+	for k := range fencedSubjects {
+		b.Writes = append(b.Writes, Write{fmt.Sprintf("%s.%d", name, k), number(v, 200)})
+	}
+	return b, name
+}
+
+func (w *writers) run(r *reader, stop <-chan struct{}) {
+	random := rand.New(rand.NewPCG(1, 2))
 	var open sync.WaitGroup
 	defer open.Wait()
 	outstanding := make(chan struct{}, outstandingMax)
-	for v := uint64(1); ; {
+	for v := uint64(1); ; v++ {
 		select {
 		case <-stop:
 			return
 		default:
 		}
-		subject, start := fmt.Sprintf("s.%d", random.IntN(subjects)), time.Now()
+		b, name := w.batch(random, v)
+		start := time.Now()
 		w.mu.Lock()
-		w.written[subject] = v
+		lost := w.lost[name]
+		if !lost {
+			w.written[name] = v
+		}
 		w.mu.Unlock()
-		value := v
+		if lost {
+			continue
+		}
 		outstanding <- struct{}{}
 		open.Add(1)
-		err := r.Publish(Write{
-			Subject: subject, Data: number(v, 200), Done: func(_ uint64, err error) {
-				defer open.Done()
-				defer func() { <-outstanding }()
-				w.mu.Lock()
-				defer w.mu.Unlock()
-				w.slowest = max(w.slowest, time.Since(start))
-				if err != nil {
-					w.unknown++
-					return
-				}
-				w.acked++
-				if value < w.stored[subject] {
-					r.t.Errorf("%s: %d is acknowledged after %d", subject, value,
-						w.stored[subject])
-				}
-				w.stored[subject] = value
-			},
-		})
-		if err != nil {
+		b.Done = func(_ uint64, err error) {
+			defer open.Done()
+			<-outstanding
+			w.done(r.t, name, v, time.Since(start), err)
+		}
+		if err := r.Publish(b); err != nil {
 			open.Done()
 			r.t.Error(err)
 			return
 		}
-		v++
 	}
 }
 
-func (w *writers) has(count int) func() bool {
-	return func() bool {
-		w.mu.Lock()
-		defer w.mu.Unlock()
-		return w.acked >= count
+func (w *writers) done(t *testing.T, name string, v uint64, took time.Duration, err error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.slowest = max(w.slowest, took)
+	switch {
+	case errors.Is(err, ErrLogUnknown) || w.lost[name]:
+		w.lost[name] = true
+		return
+	case err != nil:
+		t.Errorf("%s: %d is not stored: %v", name, v, err)
+		return
 	}
+	w.acked++
+	if v < w.stored[name] {
+		t.Errorf("%s: %d is acknowledged after %d", name, v, w.stored[name])
+	}
+	w.stored[name] = v
+}
+
+func (w *writers) has(count int) func() bool {
+	return func() bool { return w.count() >= count }
 }
 
 func (w *writers) count() int {
@@ -219,24 +249,38 @@ func (w *writers) count() int {
 	return w.acked
 }
 
-// check compares what was acknowledged with what somebody reads who has nothing.
+// check compares what was acknowledged with what somebody reads who has nothing. Of what was
+// written as a whole there is one number.
 func (w *writers) check(t *testing.T, r *reader, last uint64) {
 	t.Helper()
 	must(t, r.Wait(patient(t), last))
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	for subject, v := range w.stored {
-		if got := r.value(subject); got < v || got > w.written[subject] {
-			t.Errorf("%s: %d is acknowledged, %d was written, and %d is there", subject, v,
-				w.written[subject], got)
+	for name, v := range w.stored {
+		subjects := []string{name}
+		if name[0] == 'f' {
+			subjects = subjects[:0]
+			for k := range fencedSubjects {
+				subjects = append(subjects, fmt.Sprintf("%s.%d", name, k))
+			}
+		}
+		first := r.value(subjects[0])
+		if first < v || first > w.written[name] {
+			t.Errorf("%s: %d is acknowledged, %d was written, and %d is there", name, v,
+				w.written[name], first)
+		}
+		for _, subject := range subjects {
+			if got := r.value(subject); got != first {
+				t.Errorf("%s has %d, and %s has %d", subjects[0], first, subject, got)
+			}
 		}
 	}
 }
 
-// TestLogLosesNothing: servers are killed while writes are on their way; whatever was acknowledged
-// is there, for who reads on and for who begins. That killed servers lose nothing does not depend
-// on when they flush: what they wrote is with the kernel. Only a flush outlives the machine, which
-// no test here can show.
+// TestLogLosesNothing: servers are killed while batches are on their way; whatever was acknowledged
+// is there, for who reads on and for who begins, and of no batch a part without the others. That
+// killed servers lose nothing does not depend on when they flush: what they wrote is with the
+// kernel. Only a flush outlives the machine, which no test here can show.
 func TestLogLosesNothing(t *testing.T) {
 	needEngines(t)
 	for _, c := range []struct {
@@ -258,10 +302,10 @@ func TestLogLosesNothing(t *testing.T) {
 				servers = enginetest.NATSCluster(t, c.servers, c.flags...)
 			}
 			a := openLog(t, c.replicas, 0, servers...)
-			w := &writers{stored: map[string]uint64{}, written: map[string]uint64{}}
+			w := newWriters(a)
 			stop := make(chan struct{})
 			var writing sync.WaitGroup
-			writing.Go(func() { w.run(a, 50, stop) })
+			writing.Go(func() { w.run(a, stop) })
 			for i := range c.rounds {
 				until(t, "writes", w.has(w.count()+500))
 				servers[i%len(servers)].Kill()
@@ -273,12 +317,11 @@ func TestLogLosesNothing(t *testing.T) {
 			until(t, "writes", w.has(w.count()+500))
 			close(stop)
 			writing.Wait()
-			last, err := a.write(Write{Subject: "end", Data: number(0, 0)})
+			last, err := a.write("end", 0)
 			must(t, err)
 			w.check(t, a, last)
 			w.check(t, openLog(t, c.replicas, 0, servers...), last)
-			t.Logf("%d acknowledged, %d unknown, the slowest after %v", w.acked, w.unknown,
-				w.slowest)
+			t.Logf("%d acknowledged, the slowest after %v, lost %v", w.acked, w.slowest, w.lost)
 		})
 	}
 }
@@ -291,14 +334,14 @@ func TestLogIsBounded(t *testing.T) {
 	a := openLog(t, 1, 0, server)
 	server.Freeze()
 	var mu sync.Mutex
-	var unknown, full int
+	var ended, full int
 	for i := range tuning.LogWritesMax + 10 {
-		err := a.Publish(Write{
-			Subject: fmt.Sprint(i % 100), Data: number(1, 0), Done: func(_ uint64, err error) {
+		err := a.Publish(Batch{
+			Writes: []Write{{fmt.Sprint(i % 100), number(1, 0)}}, Done: func(_ uint64, err error) {
 				mu.Lock()
 				defer mu.Unlock()
-				if errors.Is(err, ErrLogUnknown) {
-					unknown++
+				if errors.Is(err, ErrLogUnknown) || errors.Is(err, ErrLogClosed) {
+					ended++
 				}
 			},
 		})
@@ -307,10 +350,10 @@ func TestLogIsBounded(t *testing.T) {
 		}
 	}
 	a.Close()
-	if unknown != tuning.LogWritesMax || full != 10 {
-		t.Errorf("%d writes are unknown, %d found no room", unknown, full)
+	if ended != tuning.LogWritesMax || full != 10 {
+		t.Errorf("%d writes have ended, %d found no room", ended, full)
 	}
-	if err := a.Publish(Write{Subject: "x"}); !errors.Is(err, ErrLogClosed) {
+	if err := a.Publish(Batch{Writes: []Write{{"x", nil}}}); !errors.Is(err, ErrLogClosed) {
 		t.Errorf("a closed log takes a write: %v", err)
 	}
 	if err := a.Wait(patient(t), 1); !errors.Is(err, ErrLogClosed) {

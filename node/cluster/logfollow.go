@@ -63,6 +63,7 @@ func (l *Log) followOnce(ctx context.Context) error {
 
 func (l *Log) apply(e Entry) {
 	l.cfg.Apply(e)
+	l.writer.passed(e)
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.applied.Store(e.Seq)

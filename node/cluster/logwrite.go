@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"strconv"
@@ -13,114 +14,105 @@ import (
 	"throng/tuning"
 )
 
+// Batch is what the log stores as a whole or not at all.
+//
+// Batches of one fence are stored in the order in which they were published, and those without a
+// fence in that order of each of their subjects. A subject belongs to one fence, or to none.
+type Batch struct {
+	Writes []Write
+
+	// Fence, unless it is empty, is a subject of which Token must be the last message's sequence,
+	// zero meaning that there is none; if not, the batch ends with ErrLogConflict. The servers
+	// compare as they store: who has lost a fence writes nothing any more, whatever it takes itself
+	// for. A batch whose last write is the fence itself is a compare-and-set, and its sequence the
+	// next token.
+	Fence string
+	Token uint64
+
+	// Done is called once, by one goroutine, when the batch is stored, with a sequence up to which
+	// all of it is (for one that writes its fence, or has none, that of its last message), or has
+	// failed. It may be called before Publish returns.
+	//
+	// After ErrLogUnknown the batch may be stored, and may even come to be stored later, when a
+	// server that stood still goes on. So its token is void: nothing more is written under it and
+	// what was published behind ends with ErrLogVoid. Whoever still owns the fence writes it anew.
+	// What has no fence has no such way out.
+	Done func(last uint64, err error)
+}
+
 // Write is one message for the log.
 type Write struct {
 	Subject string // Below the log's own, such as "u.123".
 	Data    []byte // Not changed until Done is called.
-	// Guarded makes the write fail with ErrLogConflict unless After is the sequence of the
-	// subject's last message; zero means that there is none.
-	Guarded bool
-	After   uint64
-	// Done is called once, by one goroutine, when the write is stored, with its sequence, or has
-	// failed. With ErrLogUnknown it may be stored. It may be called before Publish returns.
-	Done func(seq uint64, err error)
 }
 
-// write is a Write on its way.
-//
-// A write that is not answered is sent again, with the same id, by which the stream knows it when
-// it has it. Were the next write of that subject sent meanwhile, the older one could be stored
-// after it, and stay. So of each subject one write is on its way, and the others wait behind it;
-// those of different subjects go together.
-type write struct {
-	Write
-	message  *nats.Msg
-	options  []jetstream.PublishOpt
-	deadline time.Time // Zero before it was sent.
-	retry    time.Time // Zero, or not before.
-	behind   *write    // Of the same subject, the next.
-	seq      uint64
-	err      error
-}
-
-// writes is what a log has to write.
-type writes struct {
-	wake    chan struct{} // Rung when there is something to send.
-	results chan struct{} // Rung when there is something to report.
+// logWriter carries a queue to the stream.
+type logWriter struct {
+	wake    chan struct{} // Rung when there is something to send,
+	results chan struct{} // to report,
+	doubts  chan struct{} // or to look for.
 
 	// Guarded by mu.
-	mu      sync.Mutex
-	closed  bool
-	count   int
-	bytes   int
-	last    uint64            // Number of the last id.
-	tails   map[string]*write // The last of each subject.
-	ready   []*write          // To be sent.
-	later   []*write          // To be sent again.
-	flying  map[*nats.Msg]*write
-	settled []*write // To be reported.
+	mu     sync.Mutex
+	queue  logQueue
+	flying map[*nats.Msg]*flight // By the last message of the attempt.
+	doubt  []lookup
+	last   uint64 // Number of the last id.
 }
 
-func (w *writes) init() {
-	w.wake, w.results = make(chan struct{}, 1), make(chan struct{}, 1)
-	w.tails, w.flying = map[string]*write{}, map[*nats.Msg]*write{}
+// lookup is a flight of which the stream knows more than its answer says.
+type lookup struct {
+	flight *flight
+	answer error
 }
 
-// Publish lines a write up. It does not wait: with more than may be on its way it returns
+func newLogWriter(merges bool) logWriter {
+	return logWriter{
+		wake: make(chan struct{}, 1), results: make(chan struct{}, 1),
+		doubts: make(chan struct{}, 1), queue: newLogQueue(merges),
+		flying: map[*nats.Msg]*flight{},
+	}
+}
+
+// Publish lines a batch up. It does not wait: with more than may be on its way it returns
 // ErrLogFull, and Done is not called.
-func (l *Log) Publish(w Write) error {
-	if len(w.Data) > tuning.LogMessageBytesMax {
-		return fmt.Errorf("a message of %d bytes for the log is more than %d", len(w.Data),
-			tuning.LogMessageBytesMax)
+func (l *Log) Publish(b Batch) error {
+	w := &l.writer
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	err := w.queue.add(b)
+	w.ring()
+	return err
+}
+
+// ring wakes those who have something to do. REQUIRES: mu is held.
+func (w *logWriter) ring() {
+	if len(w.queue.ready) > 0 {
+		ringBell(w.wake)
 	}
-	q := &l.writes
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	switch {
-	case q.closed:
-		return ErrLogClosed
-	case q.count >= tuning.LogWritesMax || q.bytes+len(w.Data) > tuning.LogWriteBytesMax:
-		return ErrLogFull
+	if len(w.queue.settled) > 0 {
+		ringBell(w.results)
 	}
-	q.count++
-	q.bytes += len(w.Data)
-	q.last++
-	one := &write{
-		Write: w, message: &nats.Msg{Subject: l.prefix + w.Subject, Data: w.Data},
-		options: []jetstream.PublishOpt{
-			jetstream.WithMsgID(l.idStart + strconv.FormatUint(q.last, 36)),
-			jetstream.WithRetryAttempts(0),
-		},
+	if len(w.doubt) > 0 {
+		ringBell(w.doubts)
 	}
-	if w.Guarded {
-		one.options = append(one.options, jetstream.WithExpectLastSequencePerSubject(w.After))
-	}
-	before := q.tails[w.Subject]
-	q.tails[w.Subject] = one
-	if before != nil {
-		before.behind = one
-		return nil
-	}
-	q.ready = append(q.ready, one)
-	ringBell(q.wake)
-	return nil
 }
 
 // publish sends what is ready, and again what was not answered.
 func (l *Log) publish() {
 	again := time.NewTicker(tuning.NATSRetryPause)
 	defer again.Stop()
+	w := &l.writer
 	for {
-		for _, w := range l.writes.take(time.Now()) {
-			if l.stopped.Err() != nil {
-				return
-			}
-			if _, err := l.js.PublishMsgAsync(w.message, w.options...); err != nil {
-				l.answered(w.message, 0, err)
-			}
+		w.mu.Lock()
+		all := w.queue.take(time.Now())
+		w.ring()
+		w.mu.Unlock()
+		for _, f := range all {
+			l.send(f)
 		}
 		select {
-		case <-l.writes.wake:
+		case <-w.wake:
 		case <-again.C:
 		case <-l.stopped.Done():
 			return
@@ -128,122 +120,192 @@ func (l *Log) publish() {
 	}
 }
 
-// take takes out what is to be sent now.
-func (q *writes) take(now time.Time) []*write {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	all := q.ready
-	q.ready = nil
-	waiting := q.later[:0]
-	for _, w := range q.later {
-		if now.Before(w.retry) {
-			waiting = append(waiting, w)
-		} else {
-			all = append(all, w)
+// Headers by which a server stores messages as one, knows one that it has, and compares before.
+const (
+	headerBatch    = "Nats-Batch-Id"
+	headerPart     = "Nats-Batch-Sequence"
+	headerCommit   = "Nats-Batch-Commit"
+	headerExpected = "Nats-Expected-Last-Subject-Sequence"
+	headerFence    = "Nats-Expected-Last-Subject-Sequence-Subject"
+)
+
+// send sends a flight. Only its last message is answered: whatever went wrong with those before it
+// makes the servers refuse it.
+func (l *Log) send(f *flight) {
+	w := &l.writer
+	w.mu.Lock()
+	if f.id == "" {
+		w.last++
+		f.id = l.idStart + strconv.FormatUint(w.last, 36)
+	}
+	f.tries++
+	messages := f.messages(l.prefix)
+	last := messages[len(messages)-1]
+	w.flying[last] = f
+	w.mu.Unlock()
+	for _, m := range messages[:len(messages)-1] {
+		if err := l.nats.PublishMsg(m); err != nil {
+			l.answered(last, 0, errors.Join(errNotSent, err))
+			return
 		}
 	}
-	clear(q.later[len(waiting):])
-	q.later = waiting
-	for _, w := range all {
-		// The message that is sent carries headers of the attempt; each has its own.
-		w.message = &nats.Msg{Subject: w.message.Subject, Data: w.Data}
-		q.flying[w.message] = w
-		if w.deadline.IsZero() {
-			w.deadline = now.Add(tuning.LogWriteTimeout)
+	if _, err := l.js.PublishMsgAsync(last, jetstream.WithRetryAttempts(0)); err != nil {
+		l.answered(last, 0, err)
+	}
+}
+
+// messages are those of an attempt. What is one message goes as such; several are a batch, of which
+// each attempt is another one to the servers, so that none is mixed of two. The flight's id is on
+// the last one, by which the servers know all of it.
+func (f *flight) messages(prefix string) []*nats.Msg {
+	all := make([]*nats.Msg, 0, f.writes)
+	for _, j := range f.jobs {
+		for _, w := range j.Writes {
+			m := &nats.Msg{Subject: prefix + w.Subject, Data: w.Data, Header: nats.Header{}}
+			all = append(all, m)
+			if f.writes > 1 {
+				m.Header.Set(headerBatch, f.id+"."+strconv.Itoa(f.tries))
+				m.Header.Set(headerPart, strconv.Itoa(len(all)))
+			}
 		}
+	}
+	if fence, token := f.fence(); fence != "" {
+		all[0].Header.Set(headerExpected, strconv.FormatUint(token, 10))
+		all[0].Header.Set(headerFence, prefix+fence)
+	}
+	last := all[len(all)-1]
+	last.Header.Set(nats.MsgIdHdr, f.id)
+	if f.writes > 1 {
+		last.Header.Set(headerCommit, "1")
 	}
 	return all
 }
 
-// answered settles a write or has it sent again. It is called by goroutines of NATS, of which some
+// answered ends a flight or has it sent again. It is called by goroutines of NATS, of which some
 // hold a lock that publishing takes too.
-func (l *Log) answered(m *nats.Msg, seq uint64, err error) {
-	q := &l.writes
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	w := q.flying[m]
-	if w == nil {
+func (l *Log) answered(m *nats.Msg, last uint64, err error) {
+	w := &l.writer
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	f := w.flying[m]
+	if f == nil {
 		return
 	}
-	delete(q.flying, m)
-	var refused *jetstream.APIError
-	switch {
-	case err == nil:
-		q.settle(w, seq, nil)
-	case errors.As(err, &refused) && conflict(refused.ErrorCode):
-		q.settle(w, 0, ErrLogConflict)
-	case errors.As(err, &refused) && refused.Code < 500, errors.Is(err, nats.ErrMaxPayload):
-		q.settle(w, 0, err)
-	case time.Now().After(w.deadline):
-		q.settle(w, 0, fmt.Errorf("%w: %w", ErrLogUnknown, err))
+	delete(w.flying, m)
+	switch v := judge(err); {
+	case v == verdictStored:
+		w.queue.settle(f, last, nil)
+	case v == verdictHere || f.unanswered && (v == verdictConflict || v == verdictRefused):
+		w.doubt = append(w.doubt, lookup{f, err})
+	case v == verdictConflict:
+		w.queue.settle(f, 0, ErrLogConflict)
+	case v == verdictRefused:
+		w.queue.settle(f, 0, err)
 	default:
-		w.retry = time.Now().Add(tuning.NATSRetryPause)
-		q.later = append(q.later, w)
+		f.unanswered = f.unanswered || v == verdictNone
+		w.queue.again(f, time.Now(), err)
+	}
+	w.ring()
+}
+
+// look looks up flights of which an attempt was not answered, and which the stream then refused:
+// because it has them already, without saying where, or because the subject has another last
+// message, which may be the flight's own or come after it. If the last message is the flight's, it
+// is stored. If not, somebody else has written the subject since, and nobody can tell any more.
+func (l *Log) look() {
+	w := &l.writer
+	for {
+		select {
+		case <-w.doubts:
+		case <-l.stopped.Done():
+			return
+		}
+		for {
+			w.mu.Lock()
+			if len(w.doubt) == 0 || l.stopped.Err() != nil {
+				w.mu.Unlock()
+				break
+			}
+			one := w.doubt[0]
+			w.mu.Unlock()
+			seq, err := l.find(one.flight)
+			w.mu.Lock()
+			w.doubt = w.doubt[1:]
+			switch {
+			case err != nil:
+				w.queue.again(one.flight, time.Now(), err)
+			case seq != 0:
+				w.queue.settle(one.flight, seq, nil)
+			default:
+				if judge(one.answer) == verdictConflict {
+					one.answer = ErrLogConflict
+				}
+				w.queue.settle(one.flight, 0, fmt.Errorf("%w: %w", ErrLogUnknown, one.answer))
+			}
+			w.ring()
+			w.mu.Unlock()
+		}
 	}
 }
 
-func conflict(code jetstream.ErrorCode) bool {
-	return code == jetstream.JSErrCodeStreamWrongLastSequence ||
-		code == jetstream.JSErrCodeStreamWrongLastSequenceConstant
-}
-
-// settle ends a write and lets the one behind it go. REQUIRES: mu is held.
-func (q *writes) settle(w *write, seq uint64, err error) {
-	w.seq, w.err = seq, err
-	q.settled = append(q.settled, w)
-	ringBell(q.results)
-	if w.behind == nil {
-		delete(q.tails, w.Subject)
-		return
+// find is the sequence of a flight's last message, zero when that is not the last one any more.
+func (l *Log) find(f *flight) (seq uint64, err error) {
+	ctx, cancel := context.WithTimeout(l.stopped, tuning.LogAckTimeout)
+	defer cancel()
+	m, err := l.handle.GetLastMsgForSubject(ctx, l.prefix+f.lastSubject())
+	switch {
+	case errors.Is(err, jetstream.ErrMsgNotFound):
+		return 0, nil
+	case err != nil:
+		return 0, err
+	case m.Header.Get(nats.MsgIdHdr) != f.id:
+		return 0, nil
 	}
-	q.ready = append(q.ready, w.behind)
-	ringBell(q.wake)
+	return m.Sequence, nil
 }
 
 // report calls Done.
 func (l *Log) report() {
 	for {
 		select {
-		case <-l.writes.results:
-			l.writes.report()
+		case <-l.writer.results:
+			l.writer.report()
 		case <-l.stopped.Done():
 			return
 		}
 	}
 }
 
-func (q *writes) report() {
-	q.mu.Lock()
-	all := q.settled
-	q.settled = nil
-	for _, w := range all {
-		q.count--
-		q.bytes -= len(w.Data)
-	}
-	q.mu.Unlock()
-	for _, w := range all {
-		if w.Done != nil {
-			w.Done(w.seq, w.err)
+func (w *logWriter) report() {
+	w.mu.Lock()
+	all := w.queue.report()
+	w.mu.Unlock()
+	for _, j := range all {
+		if j.Done != nil {
+			j.Done(j.last, j.err)
 		}
 	}
 }
 
-// abandon ends all writes that are not answered. REQUIRES: nothing runs any more.
-func (l *Log) abandon() {
-	q := &l.writes
-	q.mu.Lock()
-	q.closed = true
-	for _, w := range q.flying {
-		q.later = append(q.later, w)
+// passed hears of each message of the log.
+func (w *logWriter) passed(e Entry) {
+	w.mu.Lock()
+	w.queue.passed(e.Subject, e.Seq)
+	w.mu.Unlock()
+}
+
+// abandon ends all that is not answered. REQUIRES: nothing runs any more.
+func (w *logWriter) abandon() {
+	w.mu.Lock()
+	for _, f := range w.flying {
+		w.queue.later = append(w.queue.later, f)
 	}
-	clear(q.flying)
-	for len(q.later)+len(q.ready) > 0 {
-		left := append(q.later, q.ready...)
-		q.later, q.ready = nil, nil
-		for _, w := range left {
-			q.settle(w, 0, ErrLogUnknown)
-		}
+	clear(w.flying)
+	for _, one := range w.doubt {
+		w.queue.later = append(w.queue.later, one.flight)
 	}
-	q.mu.Unlock()
-	q.report()
+	w.doubt = nil
+	w.queue.close()
+	w.mu.Unlock()
+	w.report()
 }

@@ -20,6 +20,7 @@ type Proxy struct {
 	mu     sync.Mutex
 	moved  sync.Cond
 	frozen bool
+	muted  bool
 	closed bool
 	conns  map[net.Conn]struct{}
 }
@@ -51,14 +52,17 @@ func NewProxy(t testing.TB, target string) *Proxy {
 func (p *Proxy) Address() string { return p.listener.Addr().String() }
 
 // Freeze holds back everything in both directions: to both ends it is as if the other had stopped.
-func (p *Proxy) Freeze() { p.set(true) }
+func (p *Proxy) Freeze() { p.set(true, true) }
+
+// Mute holds back what comes from the engine: it gets everything, and its answers stay away.
+func (p *Proxy) Mute() { p.set(false, true) }
 
 // Thaw lets what was held back go on.
-func (p *Proxy) Thaw() { p.set(false) }
+func (p *Proxy) Thaw() { p.set(false, false) }
 
-func (p *Proxy) set(frozen bool) {
+func (p *Proxy) set(frozen, muted bool) {
 	p.mu.Lock()
-	p.frozen = frozen
+	p.frozen, p.muted = frozen, muted
 	p.moved.Broadcast()
 	p.mu.Unlock()
 }
@@ -84,7 +88,7 @@ func (p *Proxy) accept(serving *sync.WaitGroup) {
 
 func (p *Proxy) carry(near net.Conn) {
 	defer p.drop(near)
-	if !p.keep(near) || !p.pass() {
+	if !p.keep(near) || !p.pass(&p.frozen) {
 		return
 	}
 	far, err := net.Dial("tcp", p.target)
@@ -96,8 +100,8 @@ func (p *Proxy) carry(near net.Conn) {
 		return
 	}
 	var both sync.WaitGroup
-	both.Go(func() { p.copy(far, near) })
-	p.copy(near, far)
+	both.Go(func() { p.copy(far, near, &p.frozen) })
+	p.copy(near, far, &p.muted)
 	both.Wait()
 }
 
@@ -115,21 +119,21 @@ func (p *Proxy) drop(c net.Conn) {
 	p.mu.Unlock()
 }
 
-// pass waits while the proxy is frozen; it reports false at the end.
-func (p *Proxy) pass() bool {
+// pass waits while held says so, which mu guards; it reports false at the end.
+func (p *Proxy) pass(held *bool) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	for p.frozen && !p.closed {
+	for *held && !p.closed {
 		p.moved.Wait()
 	}
 	return !p.closed
 }
 
-func (p *Proxy) copy(to, from net.Conn) {
+func (p *Proxy) copy(to, from net.Conn, held *bool) {
 	buffer := make([]byte, proxyChunkBytes)
 	for {
 		n, err := from.Read(buffer)
-		if n > 0 && p.pass() {
+		if n > 0 && p.pass(held) {
 			_, writeErr := to.Write(buffer[:n])
 			if writeErr != nil {
 				err = writeErr
