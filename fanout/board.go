@@ -42,8 +42,8 @@ type Private func(to Handle, d []*wire.Dispatch)
 
 // Handle does one step, or lines it up: an event for its turn, unless it has few receivers, and
 // anything else behind the events of its guild that have not had theirs. done is called for Admit,
-// Refuse, Invite and Expel once they are done, after their dispatches, and for Gone with each
-// session it takes out. It says whether an event was handed out, or a part of it.
+// Refuse, Retry, Invite and Expel once they are done, after their dispatches, and for Gone and
+// Adrift with each session they take out. It says whether an event was handed out, or a part of it.
 func (b *Board) Handle(m *Msg, private Private, done func(*Msg)) (handedOut bool) {
 	n, ok := b.numbers[m.Guild]
 	switch {
@@ -134,10 +134,10 @@ func (b *Board) do(m *Msg, private Private, done func(*Msg)) {
 	case MsgRefuse:
 		private(m.To, m.Dispatches)
 		done(m)
-	case MsgInvite:
+	case MsgInvite, MsgRetry:
 		done(m)
-	case MsgGone:
-		b.gone(r, done)
+	case MsgGone, MsgAdrift:
+		b.gone(r, m.Kind, done)
 	default:
 		panic(fmt.Sprintf("fanout: unknown step %d", m.Kind))
 	}
@@ -345,7 +345,7 @@ func (b *Board) compact(r *relay) {
 
 // gone takes everybody out of a relay whose guild is no more; steps of a guild that is made anew
 // may wait behind.
-func (b *Board) gone(r *relay, done func(*Msg)) {
+func (b *Board) gone(r *relay, kind MsgKind, done func(*Msg)) {
 	if r == nil {
 		return
 	}
@@ -357,7 +357,7 @@ func (b *Board) gone(r *relay, done func(*Msg)) {
 			slot := es.slots[at]
 			r.remove(place | at)
 			b.links.remove(slot, n)
-			done(&Msg{Kind: MsgGone, Guild: r.guild, To: Handle{Slot: slot}})
+			done(&Msg{Kind: kind, Guild: r.guild, To: Handle{Slot: slot}})
 		}
 	}
 	b.dropEmpty(r)

@@ -38,9 +38,15 @@ func (g *Guild) Join(r Receiver, now int64) (Change, error) {
 // Leave follows the end of a session. Its loop has let go of it already.
 func (g *Guild) Leave(h Handle, now int64) Change {
 	t := g.turn(now)
+	t.leave(h)
+	return t.done()
+}
+
+func (t *turn) leave(h Handle) {
+	g := t.g
 	r := g.receivers.get(h)
 	if r == nil {
-		return t.done()
+		return
 	}
 	user, spoke := r.User, r.spoke
 	t.drop(h)
@@ -50,7 +56,23 @@ func (g *Guild) Leave(h Handle, now int64) Change {
 	if spoke {
 		t.regard(user)
 	}
-	return t.done()
+}
+
+// LeaveLoop follows the end of a whole loop, that of a node which is lost: its sessions leave. It
+// looks at no more than most receivers, from one on, and says from which to go on; zero means that
+// none of the loop's is left.
+func (g *Guild) LeaveLoop(loop int, from uint32, most int, now int64) (c Change, next uint32) {
+	t := g.turn(now)
+	rs := &g.receivers
+	for end := uint32(min(uint64(from)+uint64(most), uint64(rs.places()))); from < end; from++ {
+		if r := rs.at(from); int(r.Loop) == loop && r.Handle != (Handle{}) {
+			t.leave(r.Handle)
+		}
+	}
+	if rs.onLoop(loop) == 0 {
+		return t.done(), 0
+	}
+	return t.done(), from
 }
 
 // create is GUILD_CREATE: a head that is the same for all, then what differs.

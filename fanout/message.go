@@ -55,6 +55,11 @@ const (
 	MsgInvite
 	// MsgGone drops the relay and all its receivers: the guild was deleted.
 	MsgGone
+	// MsgAdrift drops the relay and all its receivers: the guild has another owner, or none, and
+	// each is to join anew.
+	MsgAdrift
+	// MsgRetry says that the session To, which asked to join, is to ask again.
+	MsgRetry
 	// MsgDirect delivers Event to the session To alone. The guild has judged that it may have it.
 	MsgDirect
 	// MsgActivate makes the session To listen, with Receiver's Intents, and sends it Dispatches.
@@ -70,7 +75,7 @@ const (
 const MsgKinds = int(msgKindCount)
 
 var msgKindNames = [...]string{"publish", "admit", "private", "reclass", "expel", "refuse",
-	"invite", "gone", "direct", "activate", "deactivate", "share"}
+	"invite", "gone", "adrift", "retry", "direct", "activate", "deactivate", "share"}
 
 func (k MsgKind) String() string {
 	if int(k) < len(msgKindNames) {
@@ -97,7 +102,7 @@ type Msg struct {
 	Passive    bool   // MsgAdmit.
 	Loop       int    // A loop's index, or AllLoops, ActiveLoops, PassiveLoops.
 	Guild      wire.Snowflake
-	To         Handle           // All but MsgPublish, MsgGone and MsgShare.
+	To         Handle           // All but MsgPublish, MsgGone, MsgAdrift and MsgShare.
 	Several    []Handle         // MsgShare.
 	Event      *Event           // MsgPublish, MsgDirect.
 	Receiver   Receiver         // MsgAdmit, MsgActivate, MsgDeactivate.

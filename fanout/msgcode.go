@@ -67,6 +67,8 @@ var msgParts = [msgKindCount]kindParts{
 	MsgRefuse:     {to: true, dispatches: true},
 	MsgInvite:     {to: true},
 	MsgGone:       {},
+	MsgAdrift:     {},
+	MsgRetry:      {to: true},
 	MsgDirect:     {to: true, event: true},
 	MsgActivate:   {to: true, receiver: true, dispatches: true},
 	MsgDeactivate: {to: true, receiver: true, version: true},

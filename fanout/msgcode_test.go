@@ -23,6 +23,8 @@ var msgFields = [msgKindCount][]string{
 	MsgRefuse:     {"To", "Dispatches"},
 	MsgInvite:     {"To"},
 	MsgGone:       {},
+	MsgAdrift:     {},
+	MsgRetry:      {"To"},
 	MsgDirect:     {"To", "Event"},
 	MsgActivate:   {"To", "Receiver", "Dispatches"},
 	MsgDeactivate: {"Version", "To", "Receiver"},

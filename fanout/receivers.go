@@ -107,6 +107,25 @@ func (rs *receivers) init() {
 	rs.byUser = make(map[wire.Snowflake]uint32)
 }
 
+// places is how many indexes there are records at, free ones among them.
+func (rs *receivers) places() uint32 {
+	last := len(rs.chunks) - 1
+	if last < 0 {
+		return 0
+	}
+	return uint32(last*receiverChunk + len(rs.chunks[last]))
+}
+
+// onLoop is how many sessions are on a loop.
+func (rs *receivers) onLoop(loop int) (sum int) {
+	for _, loops := range rs.perLoop {
+		if loop < len(loops) {
+			sum += loops[loop]
+		}
+	}
+	return sum
+}
+
 func (rs *receivers) len() int { return len(rs.byHandle) }
 
 // get returns the session's record, or nil. It is valid until the next add.

@@ -63,7 +63,7 @@ func (m *joinGuild) refuse(s *shard, err error) {
 	if m.receiver.Intents&wire.IntentGuilds != 0 {
 		msg.Dispatches = []*wire.Dispatch{wire.NewDispatch("GUILD_DELETE", body, nil)}
 	}
-	s.core.loops[m.receiver.Loop].inbox.push(&relayStep{msg})
+	s.tell(int(m.receiver.Loop), &relayStep{msg})
 }
 
 // leaveGuild says that a session has ended.
@@ -155,6 +155,10 @@ func (m *queryMembers) apply(s *shard, g *fanout.Guild) {
 		m.refuse(s, err)
 		return
 	}
+	if int(m.handle.Loop) >= len(s.core.loops) {
+		m.refuse(s, errElsewhere)
+		return
+	}
 	s.core.loops[m.handle.Loop].calls.push(&startStream{&memberStream{to: m.handle, query: &q}})
 }
 
@@ -178,7 +182,7 @@ func (m *askGuild) apply(s *shard, g *fanout.Guild) {
 	if m.command.GuildID != 0 {
 		d = g.ChannelInfo(m.command, m.user, s.core.wall())
 	}
-	s.core.loops[m.handle.Loop].inbox.push(&relayStep{fanout.Msg{
+	s.tell(int(m.handle.Loop), &relayStep{fanout.Msg{
 		Kind: fanout.MsgPrivate, Loop: int(m.handle.Loop), Guild: m.guild, To: m.handle,
 		Dispatches: []*wire.Dispatch{d},
 	}})

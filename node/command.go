@@ -82,6 +82,9 @@ func (l *loop) sessionCommand(k *socket, cmd wire.Command) {
 			l.fail(k, fault)
 		} else if v.GuildID != 0 {
 			// User clients send it without a guild right after READY: they are in no call.
+			if l.core.mesh.many() && s.has(v.GuildID) {
+				s.rememberVoice(v)
+			}
 			l.ask(s, v.GuildID, &setVoice{guildCall{v.GuildID}, s.handle(l), v})
 		}
 	case wire.OpRequestGuildMembers:

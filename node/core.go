@@ -26,6 +26,7 @@ type core struct {
 	loops  []*loop
 	shards []*shard
 	places *store.Ring // of the shards, see placeGuilds
+	mesh   *mesh
 
 	lookups *semaphore // of tokens and users' guilds, by workers
 
@@ -119,6 +120,7 @@ type settings struct {
 	writeLineMax      int
 	shardInboxMax     int
 	guildWaitMax      int
+	sweepLooksMax     int
 	membersPassMax    int
 	relayPassMax      int
 	putOffMax         int
@@ -253,6 +255,7 @@ func newCore(s settings, log *slog.Logger, dir store.Directory) *core {
 		starts:   rate{perSecond: s.identifyRate, burst: s.identifyBurst},
 		returns:  rate{perSecond: s.resumeRate, burst: s.resumeBurst},
 	}
+	c.mesh = newMesh(c, s.node)
 	c.courier = newCourier(c)
 	c.useVoice(nil)
 	return c

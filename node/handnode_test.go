@@ -213,6 +213,7 @@ type handClient struct {
 	refused int // Invalid Session
 	away    int // GUILD_DELETE
 	code    wire.CloseCode
+	hear    func(payload []byte) // of everything, when it is set
 }
 
 func (h *handNode) dial(loop int, user wire.Snowflake) *handClient {
@@ -282,6 +283,9 @@ func (c *handClient) read(op wire.Opcode, payload []byte) {
 	if op == wire.OpcodeClose {
 		c.code, _, _ = wire.ParseClose(payload)
 		return
+	}
+	if c.hear != nil {
+		c.hear(payload)
 	}
 	begins := payload[:min(len(payload), 48)]
 	switch {

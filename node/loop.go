@@ -227,8 +227,14 @@ func (l *loop) sendPrivate(to fanout.Handle, dispatches []*wire.Dispatch) {
 
 // afterStep goes on with a session's joins when a guild has taken it in or sent it away.
 func (l *loop) afterStep(m *fanout.Msg) {
-	if m.Kind == fanout.MsgGone {
+	switch m.Kind {
+	case fanout.MsgGone:
 		l.sessions[m.To.Slot].forget(m.Guild)
+		return
+	case fanout.MsgAdrift:
+		s := l.sessions[m.To.Slot]
+		s.unask(m.Guild)
+		l.joinMore(s)
 		return
 	}
 	s := l.session(m.To)
@@ -246,6 +252,11 @@ func (l *loop) afterStep(m *fanout.Msg) {
 		s.joining--
 		l.joining--
 		s.forget(m.Guild)
+		l.joinMore(s)
+	case fanout.MsgRetry:
+		s.joining--
+		l.joining--
+		s.unask(m.Guild)
 		l.joinMore(s)
 	case fanout.MsgInvite:
 		l.invited(s, m.Guild)

@@ -9,12 +9,20 @@ import (
 )
 
 // place is a guild's place on its shard: the guild, or the room for those who wait until it has
-// been read.
+// been read, or the link to the node that has it.
 type place struct {
 	guild    *fanout.Guild
-	room     *room            // nil when there is the guild
+	room     *room
+	link     *link
 	channels []wire.Snowflake // in the core's table, ascending
 	goesOn   bool             // a tick that it asked for is on its way
+
+	// Of a guild, or one that is read, in a cluster.
+	token   uint64           // By which this node owns it; see claim.
+	far     map[int]*farLink // Links of others, by the number of the remote.
+	keeping keeping
+	giving  *giving // Nil while it stays.
+	parked  []guildMessage
 }
 
 // room is where the messages to a guild wait while it is read. The guild is read once, however many
@@ -26,7 +34,8 @@ type place struct {
 // out all that it waits for. Looking through the room for each of 60,000 that leave would be
 // 4,000,000,000 looks; they are gathered, and struck out together when they are half of the room.
 type room struct {
-	load    *guildLoad // nil while the directory is still forgetting a guild that was deleted
+	load    *guildLoad  // nil while the directory is still forgetting a guild that was deleted
+	claim   *guildClaim // nil when it has succeeded, or there is nobody to ask
 	waiting []guildMessage
 	left    map[fanout.Handle]struct{} // sessions that ended since the last look
 }
@@ -84,13 +93,6 @@ func (r *room) strike() (struck int) {
 	return before - len(r.waiting)
 }
 
-// load lines a guild up to be read, for the first who waits.
-func (s *shard) load(first guildMessage) {
-	g := &guildLoad{guild: first.id()}
-	s.guilds[g.guild] = &place{room: &room{load: g, waiting: []guildMessage{first}}}
-	s.unread = append(s.unread, g)
-}
-
 // startLoads has workers read guilds, a few at a time: the others stay in the shard's own line, and
 // not in the workers', where everybody's lookups would stand behind them.
 func (s *shard) startLoads() {
@@ -104,7 +106,9 @@ func (s *shard) startLoads() {
 	}
 	for len(s.unread) > 0 {
 		g := s.unread[0]
-		if r := s.guilds[g.guild].room; len(r.waiting) > 0 {
+		if p := s.guilds[g.guild]; p == nil || p.room == nil || p.room.load != g {
+			// The guild went elsewhere before its turn came.
+		} else if len(p.room.waiting) > 0 {
 			permit, ok := s.loads.acquire(now)
 			if !ok {
 				return
@@ -158,6 +162,9 @@ func (s *shard) arrived(m *guildLoaded) {
 	if m.load != nil {
 		s.loads.release(m.load.permit)
 	}
+	if p := s.guilds[m.guild]; p == nil || p.room == nil || p.room.load != m.load {
+		return // The guild went elsewhere meanwhile.
+	}
 	if m.skipped {
 		s.unread = append(s.unread, m.load)
 		return
@@ -173,6 +180,8 @@ func (s *shard) loaded(id wire.Snowflake, g *fanout.Guild, err error) {
 	p.room = nil
 	if p.guild = g; g == nil {
 		delete(s.guilds, id)
+		s.vacant = p
+		defer func() { s.vacant = nil }()
 	} else {
 		s.listChannels(g)
 		s.walkOn(g)
@@ -181,13 +190,16 @@ func (s *shard) loaded(id wire.Snowflake, g *fanout.Guild, err error) {
 		switch p := s.guilds[id]; {
 		case err != nil:
 			m.refuse(s, err)
-		case p != nil && p.guild == nil:
-			p.room.enter(m, len(waiting)) // One of those who waited has deleted the guild.
-		case p != nil:
-			// The guild may have been made by one of those who waited.
-			s.apply(m, p.guild)
-		default:
+		case p == nil:
 			s.apply(m, nil)
+		default:
+			// The guild may have been made by one of those who waited, or deleted.
+			s.handleGuild(m)
 		}
+	}
+	if made := s.guilds[id]; made != nil {
+		s.giveOn(id, made)
+	} else if to := p.giving; to != nil && to.to != nil {
+		s.answer(to.to, id, to.by, claimFree, s.core.mesh.stored())
 	}
 }

@@ -68,8 +68,10 @@ type habits struct {
 	lists     map[wire.Snowflake]int64 // guild -> when its whole member list was last asked for
 	requests  []*memberStream          // for members; the first is being answered
 
-	// What it wants of guilds that it has not asked to take it in yet; see joinMore.
+	// What it wants of guilds that it has not asked to take it in yet; see joinMore. In a cluster
+	// also of those that it is in, and where it is in voice: a guild's owner may be lost with that.
 	wants map[wire.Snowflake]*wire.Subscription
+	voice map[wire.Snowflake]wire.VoiceStateCommand
 }
 
 func (s *session) habit() *habits {
@@ -115,11 +117,26 @@ func (s *session) has(guild wire.Snowflake) bool {
 
 // forget takes a guild off the list, after it has sent the session away.
 func (s *session) forget(guild wire.Snowflake) {
+	if s.habits != nil {
+		delete(s.habits.wants, guild)
+		delete(s.habits.voice, guild)
+	}
 	for i, g := range s.guilds[:s.asked] {
 		if g == guild {
 			s.asked--
 			s.guilds[i] = s.guilds[s.asked]
 			s.guilds = append(s.guilds[:s.asked], s.guilds[s.asked+1:]...)
+			return
+		}
+	}
+}
+
+// unask makes a guild that was asked one that is still to be: it is the next.
+func (s *session) unask(guild wire.Snowflake) {
+	for i, g := range s.guilds[:s.asked] {
+		if g == guild {
+			s.asked--
+			s.guilds[i], s.guilds[s.asked] = s.guilds[s.asked], guild
 			return
 		}
 	}
@@ -137,8 +154,11 @@ func (l *loop) joinMore(s *session) {
 		s.joining++
 		l.joining++
 		l.core.shardOf(guild).inbox.push(&joinGuild{guild, s.receiver(l), s.presence})
-		if w := s.wantsOf(guild); w != nil {
+		if w := l.wantsOf(s, guild); w != nil {
 			l.core.shardOf(guild).inbox.push(&subscribeGuild{guildCall{guild}, s.handle(l), *w})
+		}
+		if v, ok := s.voiceIn(guild); ok {
+			l.core.shardOf(guild).inbox.push(&setVoice{guildCall{guild}, s.handle(l), v})
 		}
 	}
 }

@@ -78,6 +78,7 @@ func (s *settings) queues() {
 	s.writeLineMax = tuning.WriteLineMax
 	s.shardInboxMax = tuning.ShardInboxMax
 	s.guildWaitMax = tuning.GuildWaitMax
+	s.sweepLooksMax = tuning.SweepLooksMax
 	s.membersPassMax = fanout.MembersPassMax
 	s.relayPassMax = tuning.RelayPassMax
 	s.putOffMax = tuning.PutOffMax

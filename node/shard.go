@@ -29,6 +29,17 @@ type shard struct {
 	unread []*guildLoad // guilds in line to be read
 	loads  *semaphore   // of those that workers are at
 
+	// What there is only in a cluster; see mesh.
+	incarnation uint64 // as which it owns what it has
+	claims      map[wire.Snowflake]*place
+	parked      map[wire.Snowflake]*place
+	unlinked    map[wire.Snowflake]*place // links without an owner
+	links       uint64                    // how many there were
+	answering   *farAsk                   // what is being answered
+	vacant      *place                    // of a guild that was found not to be, until it is made
+	published   published
+	item        []byte // scratch
+
 	// Atomic: a tick is on its way. When the first of due is, 0 when there is none, written by the
 	// shard.
 	ticking atomic.Bool
@@ -60,9 +71,11 @@ func (c guildCall) from() fanout.Handle { return fanout.Handle{} }
 func newShard(c *core, index int, ring func()) *shard {
 	return &shard{
 		core: c, index: index, guilds: map[wire.Snowflake]*place{},
-		due:   map[wire.Snowflake]int64{},
-		inbox: newInbox[guildMessage](c.limits.shardInboxMax, ring),
-		loads: newSemaphore(c.limits.guildLoadsMax, c.limits.guildLoadsMax, c.limits.loadMilli),
+		due:    map[wire.Snowflake]int64{},
+		claims: map[wire.Snowflake]*place{}, parked: map[wire.Snowflake]*place{},
+		unlinked: map[wire.Snowflake]*place{},
+		inbox:    newInbox[guildMessage](c.limits.shardInboxMax, ring),
+		loads:    newSemaphore(c.limits.guildLoadsMax, c.limits.guildLoadsMax, c.limits.loadMilli),
 	}
 }
 
@@ -104,20 +117,45 @@ func (s *shard) handle(m guildMessage) {
 	case *guildLoaded:
 		s.arrived(m)
 		return
+	case *farItem:
+		s.far(m)
+		return
+	case meshMessage:
+		m.do(s)
+		return
 	}
+	s.handleGuild(m)
+}
+
+// handleGuild takes a message to a guild, wherever that is.
+func (s *shard) handleGuild(m guildMessage) {
 	switch p := s.guilds[m.id()]; {
-	case p != nil && p.guild != nil:
+	case p == nil && m.kind() == kindLeave:
+		// Nobody has been taken in by a guild that is not there.
+	case p == nil:
+		s.open(m)
+	case p.link != nil:
+		s.ask(p, m)
+	case p.guild != nil && s.parks(p):
+		s.park(p, m)
+	case p.guild != nil:
 		s.apply(m, p.guild)
 	case m.kind() == kindLeave:
-		// Nobody has been taken in by a guild that is not there.
-		if p != nil {
-			s.core.abandoned.Add(uint64(p.room.leave(m.from())))
-		}
-	case p == nil:
-		s.load(m)
+		s.core.abandoned.Add(uint64(p.room.leave(m.from())))
 	case !p.room.enter(m, s.core.limits.guildWaitMax):
 		m.refuse(s, errGuildBusy)
 	}
+}
+
+// open makes a place for a guild, for the first who asks for it.
+func (s *shard) open(m guildMessage) {
+	if _, here := s.core.mesh.owner(m.id()); here && !s.core.mesh.behind() {
+		s.load(m)
+		return
+	}
+	p := s.openLink(m.id())
+	s.seekOwner(m.id(), p)
+	s.ask(p, m)
 }
 
 // apply does one message; a panic costs that message and nothing else.
@@ -214,17 +252,28 @@ func (s *shard) unlistChannels(guild wire.Snowflake, channels, but []wire.Snowfl
 }
 
 // adopt takes in a guild that has just been made.
-func (s *shard) adopt(g *fanout.Guild) { s.guilds[g.ID()] = &place{guild: g} }
+func (s *shard) adopt(g *fanout.Guild) {
+	p := &place{guild: g}
+	if v := s.vacant; v != nil {
+		p.token, p.far, p.giving = v.token, v.far, v.giving
+	}
+	s.guilds[g.ID()] = p
+}
 
 // forget drops a guild that has been deleted. Its place stays until the directory has forgotten it
 // too (see settle), and who asks for the guild waits there: read before, it would come back.
 func (s *shard) forget(g *fanout.Guild) {
 	s.unlistChannels(g.ID(), s.guilds[g.ID()].channels, nil)
-	s.guilds[g.ID()] = &place{room: &room{}}
+	p := s.guilds[g.ID()]
+	s.guilds[g.ID()] = &place{room: &room{}, token: p.token, far: p.far, giving: p.giving}
 }
 
-// tell gives a loop one step. It waits while the loop's inbox is full.
+// tell gives a loop one step, or a remote. It waits while the loop's inbox is full.
 func (s *shard) tell(loop int, m *relayStep) {
+	if loop >= len(s.core.loops) {
+		s.tellFar(loop, m)
+		return
+	}
 	if m.Kind == fanout.MsgPublish {
 		m.Event.Sent()
 	}
@@ -262,7 +311,7 @@ func (s *shard) settle(g *fanout.Guild, c *fanout.Change, done func(error)) {
 	deleted := slices.ContainsFunc(c.Ops, func(op store.Op) bool {
 		return op.Kind == store.OpDeleteGuild
 	})
-	core.keep(c.Ops, func(err error) {
+	s.keep(guild, c.Ops, func(err error) {
 		if deleted {
 			s.inbox.push(&guildLoaded{guildCall: guildCall{guild}})
 		}

@@ -28,6 +28,8 @@ const (
 	kindErrands
 	kindWalk
 	kindLists
+	kindFar
+	kindMesh
 	kindRelay // the first of the relay's steps, in the order of fanout.MsgKind
 	kindCount = kindRelay + messageKind(fanout.MsgKinds)
 )
@@ -37,7 +39,7 @@ var kindNames = [kindRelay]string{
 	kindChunks: "chunks", kindMembers: "members", kindPresence: "presence", kindVoice: "voice",
 	kindPublish: "publish", kindProvision: "provision", kindInfo: "info", kindOperate: "operate",
 	kindSubscribe: "subscribe", kindTick: "tick", kindErrands: "errands",
-	kindWalk: "walk", kindLists: "lists",
+	kindWalk: "walk", kindLists: "lists", kindFar: "far", kindMesh: "mesh",
 }
 
 func (k messageKind) String() string {

@@ -30,21 +30,29 @@ func (l *loop) subscribe(s *session, wants []wire.GuildSubscription) {
 		case s.bot:
 			// It hears everything as it is.
 		case s.has(w.GuildID):
+			if l.core.mesh.many() {
+				s.remember(w)
+			}
 			l.ask(s, w.GuildID, &subscribeGuild{guildCall{w.GuildID}, s.handle(l), w.Subscription})
 		case s.willAsk(w.GuildID):
 			// Clients say what they look at as soon as they are ready; see joinMore.
-			h := s.habit()
-			if h.wants == nil {
-				h.wants = map[wire.Snowflake]*wire.Subscription{}
-			}
-			if h.wants[w.GuildID] == nil {
-				h.wants[w.GuildID] = &wire.Subscription{}
-			}
-			h.wants[w.GuildID].Overlay(w.Subscription)
+			s.remember(w)
 		default:
 			l.core.drop(UnknownGuildCommand)
 		}
 	}
+}
+
+// remember adds to what the session wants of a guild.
+func (s *session) remember(w wire.GuildSubscription) {
+	h := s.habit()
+	if h.wants == nil {
+		h.wants = map[wire.Snowflake]*wire.Subscription{}
+	}
+	if h.wants[w.GuildID] == nil {
+		h.wants[w.GuildID] = &wire.Subscription{}
+	}
+	h.wants[w.GuildID].Overlay(w.Subscription)
 }
 
 // willAsk says whether the session is going to ask the guild to take it in.
@@ -57,14 +65,36 @@ func (s *session) willAsk(guild wire.Snowflake) bool {
 	return false
 }
 
-// wantsOf takes out what the session has said of a guild before it asked to be taken in.
-func (s *session) wantsOf(guild wire.Snowflake) (w *wire.Subscription) {
+// wantsOf is what the session has said that it wants of a guild that it asks to be taken in. A node
+// that is alone has no more use for it.
+func (l *loop) wantsOf(s *session, guild wire.Snowflake) (w *wire.Subscription) {
 	if s.habits == nil || s.habits.wants == nil {
 		return nil
 	}
 	w = s.habits.wants[guild]
-	delete(s.habits.wants, guild)
+	if !l.core.mesh.many() {
+		delete(s.habits.wants, guild)
+	}
 	return w
+}
+
+// voiceIn is where the session has said that it is in voice.
+func (s *session) voiceIn(guild wire.Snowflake) (v wire.VoiceStateCommand, ok bool) {
+	if s.habits != nil {
+		v, ok = s.habits.voice[guild]
+	}
+	return v, ok
+}
+
+// rememberVoice takes note of where the session is in voice.
+func (s *session) rememberVoice(v wire.VoiceStateCommand) {
+	h := s.habit()
+	if h.voice == nil {
+		h.voice = map[wire.Snowflake]wire.VoiceStateCommand{}
+	}
+	if h.voice[v.GuildID] = v; v.ChannelID == 0 {
+		delete(h.voice, v.GuildID)
+	}
 }
 
 // subscribeGuild is op 14, or one guild of op 37.

@@ -50,6 +50,10 @@ const (
 	_ = uint64(WatchSilenceMax - 2*WatchAskInterval)
 )
 
+// SweepLooksMax receivers, or guilds, are looked at by a shard in one go when a node comes or goes,
+// 20 ns each: other guilds wait no longer than for a turn of a huge one.
+const SweepLooksMax = 20_000
+
 // Many nodes: what flows between them (node/cluster, NATS).
 const (
 	// NATSTimeout bounds one attempt to connect, and one write to a server that does not read.

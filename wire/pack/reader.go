@@ -74,6 +74,12 @@ func (r *Reader) Byte() byte {
 	return b[0]
 }
 
+// Rest is all that is left, for another reader.
+func (r *Reader) Rest() (b []byte) {
+	b, r.left = r.left, nil
+	return b
+}
+
 // Flags are up to eight flags.
 type Flags byte
 

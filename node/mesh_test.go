@@ -1,0 +1,103 @@
+package node
+
+import (
+	"bytes"
+	"fmt"
+	"strconv"
+	"testing"
+
+	"throng/wire"
+)
+
+// meshClient is a client that keeps what it hears of one guild.
+type meshClient struct {
+	*handClient
+	node  *meshNode
+	marks []int // Messages; 0 for GUILD_CREATE.
+}
+
+func (m *handMesh) dial(n *meshNode, user wire.Snowflake) *meshClient {
+	c := &meshClient{handClient: n.dial(m.rng.IntN(2), user), node: n}
+	c.hear = func(payload []byte) {
+		switch begins := payload[:min(len(payload), 48)]; {
+		case bytes.Contains(begins, []byte(`"GUILD_CREATE"`)):
+			c.marks = append(c.marks, 0)
+		case bytes.Contains(begins, []byte(`"MESSAGE_CREATE"`)):
+			_, after, _ := bytes.Cut(payload, []byte(`"content":"m`))
+			number, _, _ := bytes.Cut(after, []byte(`"`))
+			mark, err := strconv.Atoi(string(number))
+			if err != nil {
+				m.t.Errorf("a message without a mark: %s", payload)
+			}
+			c.marks = append(c.marks, mark)
+		}
+	}
+	c.say(fmt.Sprintf(`{"op":2,"d":{"token":"%s","intents":%d}}`, tokenOf(user),
+		wire.IntentGuilds|wire.IntentGuildMessages|wire.IntentMessageContent))
+	return c
+}
+
+// check holds that a stream is messages without a gap, and that what is missing is missing before a
+// GUILD_CREATE.
+func (c *meshClient) check() error {
+	last, fresh := 0, false
+	for i, mark := range c.marks {
+		switch {
+		case mark == 0:
+			fresh = true
+		case i == 0:
+			return fmt.Errorf("message %d before GUILD_CREATE", mark)
+		case mark <= last:
+			return fmt.Errorf("message %d behind %d", mark, last)
+		case mark > last+1 && !fresh:
+			return fmt.Errorf("message %d is missing: %v", last+1, c.marks)
+		}
+		if mark > 0 {
+			last, fresh = mark, false
+		}
+	}
+	return nil
+}
+
+// TestGuildServesSessionsOfOtherNodes: sessions of three nodes in a guild of one of them hear all
+// of it, and an event goes to each of the other two once, however many listen there.
+func TestGuildServesSessionsOfOtherNodes(t *testing.T) {
+	const guild, users, perNode, events = 4096, 12, 4, 50
+	for seed := range uint64(20) {
+		m := newHandMesh(t, seed, 3, users)
+		var members []wire.Snowflake
+		for i := range users {
+			members = append(members, wire.Snowflake(i+1))
+		}
+		m.putAway(guild, members...)
+		m.show()
+		var clients []*meshClient
+		for i, n := range m.all {
+			for k := range perNode {
+				clients = append(clients, m.dial(n, wire.Snowflake(1+i*perNode+k)))
+			}
+		}
+		m.settle()
+		before := m.items
+		for i := range events {
+			if !m.publish(guild, i+1) {
+				t.Fatalf("seed %d: nobody has the guild", seed)
+			}
+			if m.rng.IntN(3) == 0 {
+				m.step()
+			}
+		}
+		m.settle()
+		if got := m.items - before; got != 2*events {
+			t.Errorf("seed %d: %d events took %d items to two other nodes", seed, events, got)
+		}
+		for i, c := range clients {
+			if len(c.marks) != events+1 {
+				t.Errorf("seed %d: client %d has %v", seed, i, c.marks)
+			}
+			if err := c.check(); err != nil {
+				t.Errorf("seed %d: client %d: %v", seed, i, err)
+			}
+		}
+	}
+}

@@ -1,0 +1,180 @@
+package node
+
+import (
+	"slices"
+
+	"throng/fanout"
+	"throng/wire"
+)
+
+// What becomes of a shard's guilds when nodes come and go. The loss of a node may concern all of
+// them, and each may have a million receivers: a shard looks at a few, and goes on behind what came
+// to it meanwhile. So the guilds that are not concerned are served as ever, and those that are come
+// back one after the other, in place of all at the end.
+
+// meshMessage is what a shard does about the cluster rather than about one guild.
+type meshMessage interface{ do(s *shard) }
+
+// shardCall is the part that messages to a shard as a whole have.
+type shardCall struct{ guildCall }
+
+func (shardCall) kind() messageKind           { return kindMesh }
+func (shardCall) refuse(*shard, error)        {}
+func (shardCall) apply(*shard, *fanout.Guild) {}
+
+// sweep is a look at all guilds of a shard, a few at a time.
+type sweep struct {
+	shardCall
+	left []wire.Snowflake
+	// look says how much it did, in looks at receivers, and whether there is more to do in the
+	// guild.
+	look func(id wire.Snowflake, p *place) (cost int, more bool)
+	end  func()
+}
+
+// startSweep begins to look at all guilds that there are now, in the order of their ids.
+func (s *shard) startSweep(look func(wire.Snowflake, *place) (int, bool), end func()) {
+	w := &sweep{look: look, end: end, left: make([]wire.Snowflake, 0, len(s.guilds))}
+	for id := range s.guilds {
+		w.left = append(w.left, id)
+	}
+	slices.Sort(w.left)
+	w.do(s)
+}
+
+func (w *sweep) do(s *shard) {
+	for budget := s.core.limits.sweepLooksMax; len(w.left) > 0; {
+		if budget <= 0 {
+			s.inbox.push(w)
+			return
+		}
+		id := w.left[0]
+		cost, more := 1, false
+		if p := s.guilds[id]; p != nil {
+			cost, more = w.look(id, p)
+		}
+		if !more {
+			w.left = w.left[1:]
+		}
+		budget -= cost
+	}
+	w.end()
+}
+
+// remoteLost follows the end of a remote: what this shard has of it is void.
+type remoteLost struct {
+	shardCall
+	remote *remote
+}
+
+func (m *remoteLost) do(s *shard) {
+	r := m.remote
+	s.claimsWithout(r)
+	from := uint32(0) // In the guild that is looked at.
+	s.startSweep(func(id wire.Snowflake, p *place) (cost int, more bool) {
+		if p.giving != nil && p.giving.to == r {
+			p.giving.to = nil
+		}
+		switch {
+		case p.link != nil:
+			if p.link.to == r {
+				cost = len(p.link.sessions) / sessionsPerLook
+				s.relink(id, p)
+			}
+		case p.room != nil:
+			p.room.waiting = slices.DeleteFunc(p.room.waiting, func(m guildMessage) bool {
+				return isFar(m, r)
+			})
+			delete(p.far, r.number)
+		default:
+			p.parked = slices.DeleteFunc(p.parked, func(m guildMessage) bool { return isFar(m, r) })
+			change, next := p.guild.LeaveLoop(r.number, from, s.core.limits.sweepLooksMax,
+				s.core.wall())
+			s.emit(p.guild, &change)
+			s.schedule(p.guild)
+			if from = next; from > 0 {
+				return s.core.limits.sweepLooksMax, true
+			}
+			delete(p.far, r.number)
+		}
+		return cost + 1, false
+	}, func() { s.core.mesh.forgotten(r) })
+}
+
+// sessionsPerLook of a link are let go of in the time of one look.
+const sessionsPerLook = 10
+
+func isFar(m guildMessage, r *remote) bool {
+	far, ok := m.(*farAsk)
+	return ok && far.remote == r
+}
+
+// viewChanged follows a new view: claims and links may go on that waited for one, and guilds that
+// are another's now are given up.
+type viewChanged struct{ shardCall }
+
+func (m *viewChanged) do(s *shard) {
+	for _, id := range s.claiming() {
+		p := s.claims[id]
+		if _, here := s.core.mesh.owner(id); !here || p.room.claim.generation == 0 {
+			s.claim(id, p)
+		}
+	}
+	unlinked := make([]wire.Snowflake, 0, len(s.unlinked))
+	for id := range s.unlinked {
+		unlinked = append(unlinked, id)
+	}
+	slices.Sort(unlinked)
+	for _, id := range unlinked {
+		s.seekOwner(id, s.unlinked[id])
+	}
+	s.startSweep(func(id wire.Snowflake, p *place) (cost int, more bool) {
+		if node, here := s.core.mesh.owner(id); !here && node != "" && p.guild != nil &&
+			p.giving == nil {
+			s.give(p, id, nil, 0)
+			return s.core.limits.sweepLooksMax, false
+		}
+		return 1, false
+	}, func() {})
+}
+
+// leaseBack says that this node owns again what it owned.
+type leaseBack struct{ shardCall }
+
+func (m *leaseBack) do(s *shard) {
+	ids := make([]wire.Snowflake, 0, len(s.parked))
+	for id := range s.parked {
+		ids = append(ids, id)
+	}
+	slices.Sort(ids)
+	for _, id := range ids {
+		s.unpark(id, s.parked[id])
+	}
+}
+
+// reborn says that others took this node for gone, so that all it owned is theirs, and that it may
+// own again as another incarnation.
+type reborn struct {
+	shardCall
+	incarnation uint64
+}
+
+func (m *reborn) do(s *shard) {
+	s.incarnation = m.incarnation
+	ids := make([]wire.Snowflake, 0, len(s.guilds))
+	for id, p := range s.guilds {
+		if p.link == nil {
+			ids = append(ids, id)
+		}
+	}
+	slices.Sort(ids)
+	for _, id := range ids {
+		switch p := s.guilds[id]; {
+		case p.guild != nil:
+			s.release(id, p)
+			s.unpark(id, p)
+		case p.room.claim == nil:
+			s.leaveRoom(id, p) // It is read because of a claim of before.
+		}
+	}
+}
