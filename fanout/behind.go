@@ -11,18 +11,39 @@ import "sync/atomic"
 // they have not handed out, and whoever publishes more is told to come again while others are
 // served. Counted are looks at receivers, as that is the work: sixty events are nothing for a guild
 // of a hundred, and a minute for one of a million.
+//
+// Another node is one loop more. It counts the loops that have yet to hand out each event (Arrived)
+// and tells the guild's node how many events are done; see AddBehind.
 
-// behind counts the events of one guild on their way, one for each loop that gets it.
+// behind counts the events of one guild on their way, one for each loop that gets it. On a node
+// that does not have the guild there is one for each event.
 type behind struct {
+	// Static after construction.
+	over func() // Called when none is left, by who was last; nil for a guild.
+
 	// Atomic: added to by the shard, taken from by loops.
 	events atomic.Int64
 }
 
 func (b *behind) handedOut() {
-	if b != nil {
-		b.events.Add(-1)
+	if b != nil && b.events.Add(-1) == 0 && b.over != nil {
+		b.over()
 	}
 }
+
+// Arrived has over called when every loop that the event is sent to has handed it out. The event
+// has come from another node, and counts as sent once more until Arranged.
+func (e *Event) Arrived(over func()) {
+	e.behind = &behind{over: over}
+	e.Sent()
+}
+
+// Arranged says that the event has been sent to all loops that get it.
+func (e *Event) Arranged() { e.behind.handedOut() }
+
+// AddBehind counts events that went to another node. Less than none: it has handed them out, or
+// nobody there waits for them any more.
+func (g *Guild) AddBehind(events int) { g.behind.events.Add(int64(events)) }
 
 // Sent counts an event that goes to a loop. Whoever sends a Msg of kind MsgPublish says so first,
 // for each loop.

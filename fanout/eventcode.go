@@ -8,8 +8,7 @@ import (
 )
 
 // append appends an event with its audience, or an Update. Whose event it is (Own, About) matters
-// to the guild alone, and so does how far it is behind: what goes to another node is not counted.
-// Self goes along where a rule speaks of it.
+// to the guild alone, and so does how far it is behind. Self goes along where a rule speaks of it.
 func (e *Event) append(dst []byte, h *heads) []byte {
 	dst = pack.AppendFlags(dst, e.Passive, e.Visible != nil, e.Update != nil)
 	if e.Update != nil {

@@ -255,6 +255,9 @@ func (rs *receivers) listLoops() {
 // Loops returns the loops that a Msg to AllLoops goes to, ascending. The caller must not change it.
 func (g *Guild) Loops() []int { return g.receivers.loops.all }
 
+// OnLoop says whether the guild has a receiver on the loop.
+func (g *Guild) OnLoop(loop int) bool { return g.receivers.onLoop(loop) > 0 }
+
 // LoopsOf returns the loops that a Msg to that address goes to: AllLoops, ActiveLoops or
 // PassiveLoops. The caller must not change it.
 func (g *Guild) LoopsOf(address int) []int {

@@ -127,6 +127,7 @@ type settings struct {
 	smallMax          int
 	guildBehindMax    int
 	guildEventsMax    int
+	handoutsMax       int // events; then the owner of their guild is told at once
 	flushPassMax      int
 	flushBytesMax     int
 	controlBytesMax   int

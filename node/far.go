@@ -13,11 +13,12 @@ import (
 type itemKind uint8
 
 const (
-	itemAsk     itemKind = iota // To the owner: number of the link, what is asked.
-	itemTold                    // From the owner: number of the link, token, a step.
-	itemAstray                  // From who is not the owner, or no longer: number of the link.
-	itemClaim                   // To everybody.
-	itemClaimed                 // To who claims: the claim's generation, the answer, a number.
+	itemAsk       itemKind = iota // To the owner: number of the link, what is asked.
+	itemTold                      // From the owner: number of the link, token, a step.
+	itemAstray                    // From who is not the owner, or no longer: number of the link.
+	itemClaim                     // To everybody.
+	itemClaimed                   // To who claims: the claim's generation, the answer, a number.
+	itemHandedOut                 // To the owner: number of the link, how many of its events.
 	itemKinds
 )
 
@@ -64,6 +65,8 @@ func (s *shard) far(m *farItem) {
 		err = s.claimedBy(m)
 	case itemClaimed:
 		err = s.claimAnswered(m)
+	case itemHandedOut:
+		err = s.handedOut(m)
 	}
 	if err != nil {
 		s.core.mesh.void(m.remote, err)
@@ -72,8 +75,9 @@ func (s *shard) far(m *farItem) {
 
 // farLink is what an owner has of a remote's link to one of its guilds.
 type farLink struct {
-	number uint64
-	head   *wire.Shared
+	number       uint64
+	head         *wire.Shared
+	sent, handed uint64 // Events that went there, and of these the ones that are handed out.
 }
 
 // farSlotBits of a far session's slot are its slot at home, and the others its loop there.
@@ -135,6 +139,7 @@ func (m *farAsk) apply(s *shard, g *fanout.Guild) {
 		s.greet(p, m.remote, m.link)
 	}
 	m.guildMessage.apply(s, g)
+	s.settleFar(m.id(), m.remote.number)
 }
 
 func (m *farAsk) refuse(s *shard, err error) {
@@ -165,6 +170,7 @@ func (s *shard) greet(p *place, r *remote, number uint64) {
 	if f != nil {
 		change, _ := p.guild.LeaveLoop(r.number, 0, allReceivers, s.core.wall())
 		s.emit(p.guild, &change)
+		s.settleFar(p.guild.ID(), r.number)
 	}
 	if p.far == nil {
 		p.far = map[int]*farLink{}
@@ -205,6 +211,7 @@ func (s *shard) tellFar(number int, m *relayStep) {
 	item := pack.AppendUint(s.begin(itemTold, m.Guild), f.number)
 	item = pack.AppendUint(item, token)
 	if m.Kind == fanout.MsgPublish {
+		s.sentFar(m.Guild, f)
 		if s.published.of != m {
 			s.published.of = m
 			s.published.bytes, _ = fanout.AppendMsg(s.published.bytes[:0], &m.Msg, nil)
@@ -222,6 +229,9 @@ func (s *shard) tellFar(number int, m *relayStep) {
 	}
 	item, f.head = fanout.AppendMsg(item, &home, f.head)
 	s.send(r, item)
+	if m.Kind == fanout.MsgExpel {
+		s.settleFar(m.Guild, number)
+	}
 }
 
 // farLink is the link of a remote to a guild, and the token under which it is told something. Who

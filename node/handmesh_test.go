@@ -31,6 +31,7 @@ type meshNode struct {
 	*handNode
 	name        string
 	lost        bool   // Nothing of it runs any more.
+	held        bool   // Nothing of it runs for now.
 	incarnation uint64 // 0 while its lease is gone
 	born        uint64 // the last one
 	applied     int
@@ -267,7 +268,9 @@ func (m *handMesh) step() (busy bool) {
 	nodes := m.live()
 	for _, i := range m.rng.Perm(len(nodes)) {
 		n := nodes[i]
-		busy = m.deliver(n) || busy
+		if busy = m.deliver(n) || busy; n.held {
+			continue
+		}
 		switch m.rng.IntN(3) {
 		case 0:
 			busy = m.apply(n) || busy
@@ -288,13 +291,26 @@ func (m *handMesh) settle() {
 			continue
 		}
 		for _, n := range m.live() {
-			n.handNode.settle()
+			if !n.held {
+				n.handNode.settle()
+			}
 		}
 		if !m.step() {
 			return
 		}
 	}
 	m.t.Fatal("the nodes do not come to rest")
+}
+
+// calm lets time pass until nobody has anything left for later.
+func (m *handMesh) calm() {
+	for range 3 {
+		m.settle()
+		for _, n := range m.live() {
+			n.elapse(n.limits.tickMilli)
+		}
+	}
+	m.settle()
 }
 
 // putAway puts a guild into every directory.

@@ -184,9 +184,7 @@ func putAway(t testing.TB, dir store.Directory, users *store.Users, guild wire.S
 	members ...wire.Snowflake) {
 	t.Helper()
 	g := fanout.NewGuild(guild, users)
-	doc := fmt.Sprintf(`{"name":"g","owner_id":"1","channels":[{"id":"%d","type":0,"name":"c"}]}`,
-		guild+1)
-	change, err := g.Replace([]byte(doc), 1)
+	change, err := g.Replace(guildDoc(guild), 1)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -198,6 +196,12 @@ func putAway(t testing.TB, dir store.Directory, users *store.Users, guild wire.S
 	if err := dir.Apply(ops); err != nil {
 		t.Fatal(err)
 	}
+}
+
+// guildDoc is a guild with one channel.
+func guildDoc(guild wire.Snowflake) []byte {
+	return fmt.Appendf(nil,
+		`{"name":"g","owner_id":"1","channels":[{"id":"%d","type":0,"name":"c"}]}`, guild+1)
 }
 
 // handClient is a client and its connection in one. It counts what it is sent, and keeps nothing.

@@ -28,6 +28,7 @@ type link struct {
 	sessions map[fanout.Handle]bool // Whether they have been taken in, or have only asked.
 	perLoop  []int                  // Of those that were.
 	waiting  []guildMessage         // While there is no owner.
+	handouts *handouts
 }
 
 var errElsewhere = errors.New("the guild lives on another node")
@@ -36,7 +37,7 @@ var errElsewhere = errors.New("the guild lives on another node")
 func (s *shard) openLink(guild wire.Snowflake) *place {
 	s.links++
 	p := &place{link: &link{number: s.links, sessions: map[fanout.Handle]bool{},
-		perLoop: make([]int, len(s.core.loops))}}
+		perLoop: make([]int, len(s.core.loops)), handouts: newHandouts(s, guild)}}
 	s.guilds[guild] = p
 	return p
 }
@@ -176,7 +177,9 @@ func (s *shard) hand(k *link, m *relayStep) {
 	asked, here := k.sessions[h]
 	switch m.Kind {
 	case fanout.MsgPublish:
+		m.Event.Arrived(k.handouts.one)
 		s.toLoops(k, m)
+		m.Event.Arranged()
 		return
 	case fanout.MsgGone:
 		s.toLoops(k, m)

@@ -95,6 +95,7 @@ func (m *remoteLost) do(s *shard) {
 			if from = next; from > 0 {
 				return s.core.limits.sweepLooksMax, true
 			}
+			s.settleFar(id, r.number)
 			delete(p.far, r.number)
 		}
 		return cost + 1, false

@@ -171,7 +171,12 @@ func (m *nemesis) end(seed uint64) {
 			m.marks[g]++
 		}
 	}
-	m.settle()
+	m.calm()
+	for _, g := range m.guilds {
+		if n := m.behind(g); n != 0 {
+			m.t.Errorf("seed %d: %d events of guild %d are on their way for ever", seed, n, g)
+		}
+	}
 	for _, c := range m.clients {
 		if err := c.check(); err != nil {
 			m.t.Errorf("seed %d: user %d: %v", seed, c.user, err)

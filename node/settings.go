@@ -85,6 +85,7 @@ func (s *settings) queues() {
 	s.smallMax = tuning.SmallReceiversMax
 	s.guildBehindMax = tuning.GuildBehindMax
 	s.guildEventsMax = tuning.GuildEventsMax
+	s.handoutsMax = tuning.HandoutsMax
 	s.flushPassMax = tuning.FlushPassMax
 	s.flushBytesMax = tuning.FlushBytesMax
 	s.controlBytesMax = tuning.ControlBytesMax

@@ -33,10 +33,11 @@ type shard struct {
 	incarnation uint64 // as which it owns what it has
 	claims      map[wire.Snowflake]*place
 	parked      map[wire.Snowflake]*place
-	unlinked    map[wire.Snowflake]*place // links without an owner
-	links       uint64                    // how many there were
-	answering   *farAsk                   // what is being answered
-	vacant      *place                    // of a guild that was found not to be, until it is made
+	unlinked    map[wire.Snowflake]*place   // links without an owner
+	unsaid      map[wire.Snowflake]struct{} // guilds with handouts
+	links       uint64                      // how many there were
+	answering   *farAsk                     // what is being answered
+	vacant      *place                      // of a guild that was found not to be, until it is made
 	published   published
 	item        []byte // scratch
 
@@ -73,9 +74,9 @@ func newShard(c *core, index int, ring func()) *shard {
 		core: c, index: index, guilds: map[wire.Snowflake]*place{},
 		due:    map[wire.Snowflake]int64{},
 		claims: map[wire.Snowflake]*place{}, parked: map[wire.Snowflake]*place{},
-		unlinked: map[wire.Snowflake]*place{},
-		inbox:    newInbox[guildMessage](c.limits.shardInboxMax, ring),
-		loads:    newSemaphore(c.limits.guildLoadsMax, c.limits.guildLoadsMax, c.limits.loadMilli),
+		unlinked: map[wire.Snowflake]*place{}, unsaid: map[wire.Snowflake]struct{}{},
+		inbox: newInbox[guildMessage](c.limits.shardInboxMax, ring),
+		loads: newSemaphore(c.limits.guildLoadsMax, c.limits.guildLoadsMax, c.limits.loadMilli),
 	}
 }
 
@@ -265,6 +266,9 @@ func (s *shard) adopt(g *fanout.Guild) {
 func (s *shard) forget(g *fanout.Guild) {
 	s.unlistChannels(g.ID(), s.guilds[g.ID()].channels, nil)
 	p := s.guilds[g.ID()]
+	for _, f := range p.far {
+		f.handed = f.sent
+	}
 	s.guilds[g.ID()] = &place{room: &room{}, token: p.token, far: p.far, giving: p.giving}
 }
 

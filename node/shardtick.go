@@ -20,9 +20,14 @@ func (s *shard) schedule(g *fanout.Guild) {
 	}
 	if due, ok := s.due[g.ID()]; !ok || at < due {
 		s.due[g.ID()] = at
-		if soonest := s.soonest.Load(); soonest == 0 || at < soonest {
-			s.soonest.Store(at)
-		}
+		s.wantTick(at)
+	}
+}
+
+// wantTick has the shard tick at a time.
+func (s *shard) wantTick(at int64) {
+	if soonest := s.soonest.Load(); soonest == 0 || at < soonest {
+		s.soonest.Store(at)
 	}
 }
 
@@ -50,6 +55,7 @@ func (s *shard) tick() {
 		}
 	}
 	s.soonest.Store(soonest)
+	s.sayHandouts()
 	slices.Sort(due)
 	for _, id := range due {
 		delete(s.due, id)

@@ -54,6 +54,12 @@ const (
 // 20 ns each: other guilds wait no longer than for a turn of a huge one.
 const SweepLooksMax = 20_000
 
+// HandoutsMax events that a node has handed out to its sessions, and the guild's owner is told so
+// at once. Of fewer it is told within ShardTickInterval: a guild where little happens does not make
+// two messages out of one. It is a share of GuildEventsMax, so that a publisher does not wait for
+// what has long been done.
+const HandoutsMax = GuildEventsMax / 8
+
 // Many nodes: what flows between them (node/cluster, NATS).
 const (
 	// NATSTimeout bounds one attempt to connect, and one write to a server that does not read.
