@@ -32,6 +32,7 @@ const (
 	askMembers
 	askInfo
 	askSubscribe
+	askInvite
 )
 
 // appendAsk appends m in binary. It reports false, and appends nothing, when m is nothing that a
@@ -61,6 +62,8 @@ func appendAsk(dst []byte, m guildMessage) (out []byte, travels bool) {
 		dst = appendStrings(dst, m.command.Fields)
 	case *subscribeGuild:
 		dst = appendSubscription(begin(askSubscribe), &m.wants)
+	case *inviteGuild:
+		dst = begin(askInvite)
 	default:
 		return dst, false
 	}
@@ -96,6 +99,8 @@ func parseAsk(b []byte) (m guildMessage, err error) {
 			wire.ChannelInfoCommand{GuildID: r.ID(), Fields: readStrings(&r)}}
 	case askSubscribe:
 		m = &subscribeGuild{guild, handle, readSubscription(&r)}
+	case askInvite:
+		m = &inviteGuild{guild, handle}
 	default:
 		r.Fail()
 	}

@@ -44,6 +44,7 @@ func fullAsks() []guildMessage {
 			Channels: []wire.ListRanges{{Channel: 10, Ranges: []wire.ListRange{{First: 100,
 				Last: 199}, {First: 0, Last: 99}}}, {Channel: 11}},
 			ThreadLists: []wire.Snowflake{3}}},
+		&inviteGuild{guild, h},
 	}
 }
 

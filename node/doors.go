@@ -130,8 +130,8 @@ func (n *Node) PutUsers(ctx context.Context, users []api.UserInput) ([]error, er
 	n.core.keep(ops, func(err error) {
 		// Here, and not when the caller hears of it: it may have gone, and of two that replace a
 		// user the last has to be the last in the table too.
-		if err == nil {
-			n.core.replaceUsers(made)
+		if err == nil && !n.core.mesh.many() {
+			n.core.usersReplaced(made)
 		}
 		reply <- err
 	})

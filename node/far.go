@@ -197,6 +197,8 @@ func setFrom(m guildMessage, h fanout.Handle) {
 		m.handle = h
 	case *subscribeGuild:
 		m.handle = h
+	case *inviteGuild:
+		m.handle = h
 	}
 }
 

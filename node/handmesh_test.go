@@ -38,6 +38,7 @@ type meshNode struct {
 	stored      int
 	pipes       map[*meshNode]*handPipe // to the others
 	waits       []catchingUp
+	rung, late  bool // The courier has something to do, now or when some time has gone by.
 }
 
 // handPipe is what is on its way from one to another in one epoch.
@@ -80,6 +81,7 @@ func (m *handMesh) join(name string, users int) *meshNode {
 		s.guild = fanout.DefaultLimits
 	})
 	c := n.core
+	c.courier.ring = func() { n.rung = true }
 	c.keep = func(ops []store.Op, done func(error)) { m.log = append(m.log, logged{n, ops, done}) }
 	c.mesh.owning = func() uint64 { return n.incarnation }
 	c.mesh.stored = func() uint64 { return uint64(n.stored) }
@@ -228,6 +230,7 @@ func (m *handMesh) apply(n *meshNode) (busy bool) {
 		if err := n.dir.Apply(e.ops); err != nil {
 			m.t.Fatal(err)
 		}
+		n.tellOf(e.ops)
 		if e.node == n {
 			n.stored = n.applied
 			e.done(nil)
@@ -242,6 +245,21 @@ func (m *handMesh) apply(n *meshNode) (busy bool) {
 		}
 	}
 	return busy
+}
+
+// tellOf is what a directory tells its node when it has applied something.
+func (n *meshNode) tellOf(ops []store.Op) {
+	var users []*store.User
+	for _, op := range ops {
+		switch op.Kind {
+		case store.OpPutMember:
+			n.membersJoined(wire.Snowflake(op.Guild), []wire.Snowflake{
+				wire.Snowflake(op.Member.User)})
+		case store.OpPutUser:
+			users = append(users, op.UserRecord)
+		}
+	}
+	n.usersReplaced(users)
 }
 
 // deliver delivers one item from a node, to whom chance says.
@@ -279,6 +297,11 @@ func (m *handMesh) step() (busy bool) {
 				n.work(1)
 			}
 		}
+		if n.rung {
+			n.rung = false
+			n.late = n.courier.pass()
+			busy = true
+		}
 		busy = n.turn() || busy || len(n.jobs) > 0 || n.applied < len(m.log) || len(n.waits) > 0
 	}
 	return busy
@@ -308,6 +331,7 @@ func (m *handMesh) calm() {
 		m.settle()
 		for _, n := range m.live() {
 			n.elapse(n.limits.tickMilli)
+			n.rung = n.rung || n.late
 		}
 	}
 	m.settle()

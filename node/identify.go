@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"slices"
 
-	"throng/fanout"
 	"throng/store"
 	"throng/wire"
 )
@@ -284,24 +283,4 @@ func (l *loop) resumeURL(k *socket) string {
 		return l.core.limits.publicURL
 	}
 	return "ws://" + k.opening.host
-}
-
-// invite tells a session that its user has become a member of a guild.
-func invite(to fanout.Handle, guild wire.Snowflake) *relayStep {
-	return &relayStep{fanout.Msg{
-		Kind: fanout.MsgInvite, Loop: int(to.Loop), Guild: guild, To: to,
-	}}
-}
-
-func (l *loop) invited(s *session, guild wire.Snowflake) {
-	if !s.of(guild) {
-		return
-	}
-	for _, g := range s.guilds {
-		if g == guild {
-			return
-		}
-	}
-	s.guilds = append(s.guilds, guild)
-	l.joinMore(s)
 }

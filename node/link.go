@@ -3,6 +3,7 @@ package node
 import (
 	"cmp"
 	"errors"
+	"maps"
 	"slices"
 
 	"throng/fanout"
@@ -28,6 +29,7 @@ type link struct {
 	sessions map[fanout.Handle]bool // Whether they have been taken in, or have only asked.
 	perLoop  []int                  // Of those that were.
 	waiting  []guildMessage         // While there is no owner.
+	invited  map[fanout.Handle]int  // Sessions of new members, and how often the owner was asked.
 	handouts *handouts
 }
 
@@ -37,6 +39,7 @@ var errElsewhere = errors.New("the guild lives on another node")
 func (s *shard) openLink(guild wire.Snowflake) *place {
 	s.links++
 	p := &place{link: &link{number: s.links, sessions: map[fanout.Handle]bool{},
+		invited: map[fanout.Handle]int{},
 		perLoop: make([]int, len(s.core.loops)), handouts: newHandouts(s, guild)}}
 	s.guilds[guild] = p
 	return p
@@ -58,6 +61,13 @@ func (s *shard) ask(p *place, m guildMessage) {
 			return
 		}
 		k.drop(m.from())
+		delete(k.invited, m.from())
+	case *inviteGuild:
+		if k.to == nil {
+			m.apply(s, nil) // There is nobody who could have sent the session away lately.
+			return
+		}
+		k.invited[m.from()]++
 	default:
 		if !isIn {
 			m.refuse(s, errElsewhere)
@@ -93,7 +103,8 @@ func (k *link) drop(h fanout.Handle) {
 
 // closeLink drops a link without sessions.
 func (s *shard) closeLink(guild wire.Snowflake, p *place) {
-	if p.link != nil && len(p.link.sessions) == 0 && s.guilds[guild] == p {
+	k := p.link
+	if k != nil && len(k.sessions)+len(k.invited) == 0 && s.guilds[guild] == p {
 		delete(s.guilds, guild)
 		delete(s.unlinked, guild)
 	}
@@ -190,7 +201,11 @@ func (s *shard) hand(k *link, m *relayStep) {
 		s.share(k, m)
 		return
 	}
-	if !here {
+	if m.Kind == fanout.MsgInvite {
+		if k.invited[h]--; k.invited[h] <= 0 {
+			delete(k.invited, h)
+		}
+	} else if !here {
 		return // It has left since, and the owner is told.
 	}
 	switch m.Kind {
@@ -239,7 +254,11 @@ func (s *shard) letGo(guild wire.Snowflake, k *link) {
 		s.tell(int(h.Loop), &relayStep{fanout.Msg{Kind: fanout.MsgRetry, Loop: int(h.Loop),
 			Guild: guild, To: h}})
 	}
+	for _, h := range sorted(k.invited) {
+		s.tell(int(h.Loop), invite(h, guild))
+	}
 	clear(k.sessions)
+	clear(k.invited)
 	clear(k.perLoop)
 }
 
@@ -265,14 +284,14 @@ func (s *shard) astray(m *farItem) error {
 
 // asked are the sessions of a link that have only asked.
 func (k *link) asked() []fanout.Handle {
-	var all []fanout.Handle
-	for h, isIn := range k.sessions {
-		if !isIn {
-			all = append(all, h)
-		}
-	}
-	slices.SortFunc(all, func(a, b fanout.Handle) int {
+	asked := maps.Clone(k.sessions)
+	maps.DeleteFunc(asked, func(_ fanout.Handle, isIn bool) bool { return isIn })
+	return sorted(asked)
+}
+
+// sorted are the sessions of a table, in an order.
+func sorted[T any](table map[fanout.Handle]T) []fanout.Handle {
+	return slices.SortedFunc(maps.Keys(table), func(a, b fanout.Handle) int {
 		return cmp.Or(cmp.Compare(a.Loop, b.Loop), cmp.Compare(a.Slot, b.Slot))
 	})
-	return all
 }

@@ -13,12 +13,18 @@ import (
 type meshClient struct {
 	*handClient
 	node  *meshNode
-	marks []int // Messages; 0 for GUILD_CREATE.
+	marks []int          // Messages; 0 for GUILD_CREATE.
+	heard map[string]int // Events, by name.
+	last  map[string]string
 }
 
 func (m *handMesh) dial(n *meshNode, user wire.Snowflake) *meshClient {
-	c := &meshClient{handClient: n.dial(m.rng.IntN(2), user), node: n}
+	c := &meshClient{handClient: n.dial(m.rng.IntN(2), user), node: n,
+		heard: map[string]int{}, last: map[string]string{}}
 	c.hear = func(payload []byte) {
+		name, _ := wire.Field(payload, "t")
+		c.heard[string(name)]++
+		c.last[string(name)] = string(payload)
 		switch begins := payload[:min(len(payload), 48)]; {
 		case bytes.Contains(begins, []byte(`"GUILD_CREATE"`)):
 			c.marks = append(c.marks, 0)
@@ -33,7 +39,8 @@ func (m *handMesh) dial(n *meshNode, user wire.Snowflake) *meshClient {
 		}
 	}
 	c.say(fmt.Sprintf(`{"op":2,"d":{"token":"%s","intents":%d}}`, tokenOf(user),
-		wire.IntentGuilds|wire.IntentGuildMessages|wire.IntentMessageContent))
+		wire.IntentGuilds|wire.IntentGuildMessages|wire.IntentMessageContent|
+			wire.IntentGuildMembers|wire.IntentGuildPresences))
 	return c
 }
 

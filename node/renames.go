@@ -176,9 +176,11 @@ func (m *userChanged) do(l *loop) {
 	}
 }
 
-// replaceUsers makes these the users that everything is written with, and has those told who have
-// seen another. It is called in the order in which they were kept.
-func (c *core) replaceUsers(users []*store.User) {
+// usersReplaced makes these the users that everything is written with, and has those told who have
+// seen another. It is called in the order in which they were kept. Among other nodes the directory
+// calls it on each of them when it has applied them, wherever they were written: each tells its own
+// sessions and the guilds that it owns, and for these its own fence is enough.
+func (c *core) usersReplaced(users []*store.User) {
 	for _, u := range users {
 		old := c.users.Get(u.ID)
 		c.users.Put(u)

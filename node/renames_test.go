@@ -189,7 +189,7 @@ func TestErrandsAreDoneInBoundedBatches(t *testing.T) {
 	const guilds = 1000
 	c := errandCore(t, guilds)
 	s := c.shards[0]
-	c.replaceUsers([]*store.User{{ID: 1, Name: "new", Doc: `{"id":"1","username":"new"}`}})
+	c.usersReplaced([]*store.User{{ID: 1, Name: "new", Doc: `{"id":"1","username":"new"}`}})
 	index := func() (sum uint64) {
 		for _, p := range s.guilds {
 			sum += p.guild.Info().EventIndex

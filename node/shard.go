@@ -133,6 +133,8 @@ func (s *shard) handleGuild(m guildMessage) {
 	switch p := s.guilds[m.id()]; {
 	case p == nil && m.kind() == kindLeave:
 		// Nobody has been taken in by a guild that is not there.
+	case p == nil && m.kind() == kindInvite:
+		m.apply(s, nil) // Nor sent away.
 	case p == nil:
 		s.open(m)
 	case p.link != nil:
@@ -303,8 +305,8 @@ func (s *shard) emit(g *fanout.Guild, c *fanout.Change) {
 }
 
 // settle emits a change and calls done once what it has to keep is kept. Then the live sessions of
-// users that became members are told as well. A session that is just being identified is not live
-// yet; it has read the directory before this change or after it, and core.joins tells it which.
+// users that became members are told as well; among other nodes the directory tells each of them
+// what it has applied, and this one too.
 func (s *shard) settle(g *fanout.Guild, c *fanout.Change, done func(error)) {
 	s.emit(g, c)
 	if len(c.Ops) == 0 {
@@ -319,13 +321,8 @@ func (s *shard) settle(g *fanout.Guild, c *fanout.Change, done func(error)) {
 		if deleted {
 			s.inbox.push(&guildLoaded{guildCall: guildCall{guild}})
 		}
-		if len(joined) > 0 {
-			core.joins.Add(1)
-		}
-		for _, user := range joined {
-			for _, h := range core.sessionsOf(user) {
-				core.loops[h.Loop].inbox.push(invite(h, guild))
-			}
+		if len(joined) > 0 && !core.mesh.many() {
+			core.membersJoined(guild, joined)
 		}
 		done(err)
 	})

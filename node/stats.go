@@ -30,6 +30,7 @@ const (
 	kindLists
 	kindFar
 	kindMesh
+	kindInvite
 	kindRelay // the first of the relay's steps, in the order of fanout.MsgKind
 	kindCount = kindRelay + messageKind(fanout.MsgKinds)
 )
@@ -39,7 +40,7 @@ var kindNames = [kindRelay]string{
 	kindChunks: "chunks", kindMembers: "members", kindPresence: "presence", kindVoice: "voice",
 	kindPublish: "publish", kindProvision: "provision", kindInfo: "info", kindOperate: "operate",
 	kindSubscribe: "subscribe", kindTick: "tick", kindErrands: "errands",
-	kindWalk: "walk", kindLists: "lists", kindFar: "far", kindMesh: "mesh",
+	kindWalk: "walk", kindLists: "lists", kindFar: "far", kindMesh: "mesh", kindInvite: "invite",
 }
 
 func (k messageKind) String() string {
