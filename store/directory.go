@@ -36,6 +36,24 @@ type Directory interface {
 	Close() error
 }
 
+// Replica is a Directory that follows a log of changes, and can tell where it is in that log:
+// what Apply has done and how far it has come is one batch.
+type Replica interface {
+	Directory
+	// MembersBetween is GuildMembers of the users from first to last.
+	MembersBetween(guild, first, last uint64, f func(MemberRecord) error) error
+	// PageOf returns the bounds of the page that the user falls in. Pages begin where OpPutPage has
+	// let one begin, and end where the next begins; a guild without is one page.
+	PageOf(guild, user uint64) (first, last uint64, err error)
+	// GuildChannels returns the channels and threads that the guild was last put with.
+	GuildChannels(guild uint64) ([]uint64, error)
+	// Note returns what was noted under the key, or nil.
+	Note(key string) ([]byte, error)
+	// EachUser and EachToken call f with each that there is, as GuildMembers does.
+	EachUser(f func(*User) error) error
+	EachToken(f func(hash [sha256.Size]byte, user uint64) error) error
+}
+
 // Errors that a caller may ask for with errors.Is.
 var (
 	ErrClosed       = errors.New("the store is closed")
@@ -55,6 +73,11 @@ const (
 	OpDeleteGuild                    // Guild with all of its members; nothing when unknown.
 	OpPutMember                      // Member of Guild, which must be known: add or replace.
 	OpDeleteMember                   // User of Guild; nothing when no member.
+
+	// What a Replica is given. A page may come before its guild's document.
+	OpPutTokenHash // The token with the hash in Token becomes User's.
+	OpPutPage      // Of Guild, in the range of Page, exactly its members are.
+	OpPutNote      // Note becomes Doc; nil removes it.
 )
 
 // Op is one change to a directory.
@@ -65,7 +88,9 @@ type Op struct {
 	Doc        []byte
 	Channels   []uint64 // Of OpPutGuild: all its channels and threads, ascending.
 	Token      string
+	Note       string
 	Member     MemberRecord
+	Page       *Page
 	UserRecord *User
 }
 
@@ -100,6 +125,18 @@ func (op *Op) Validate() error {
 	case OpDeleteMember:
 		if op.Guild == 0 || op.User == 0 {
 			return errors.New("delete member: no guild or no user")
+		}
+	case OpPutTokenHash:
+		if op.User == 0 || len(op.Token) != sha256.Size {
+			return errors.New("put token hash: no user or no hash")
+		}
+	case OpPutPage:
+		if op.Guild == 0 || op.Page == nil || !op.Page.valid() {
+			return errors.New("put page: no guild, or members out of order or of the range")
+		}
+	case OpPutNote:
+		if op.Note == "" {
+			return errors.New("put note: no key")
 		}
 	default:
 		return fmt.Errorf("op of unknown kind %d", op.Kind)

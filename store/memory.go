@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"fmt"
 	"maps"
+	"math"
 	"slices"
 	"sync"
 )
@@ -20,18 +21,20 @@ type memory struct {
 	guilds     map[uint64]*memoryGuild
 	userGuilds map[uint64]map[uint64]struct{}
 	channels   map[uint64]uint64
+	notes      map[string][]byte
 }
 
 type tokenHash = [sha256.Size]byte
 
 type memoryGuild struct {
-	doc      []byte
+	doc      []byte // Nil while there are pages only: then the guild is unknown.
 	channels []uint64
-	members  map[uint64]MemberRecord
+	members  recordList
+	pages    []uint64 // Where each begins, ascending.
 }
 
 // NewMemory returns an empty directory that forgets everything when the process ends.
-func NewMemory() Directory {
+func NewMemory() Replica {
 	return &memory{
 		users:      make(map[uint64]*User),
 		tokens:     make(map[tokenHash]uint64),
@@ -39,6 +42,7 @@ func NewMemory() Directory {
 		guilds:     make(map[uint64]*memoryGuild),
 		userGuilds: make(map[uint64]map[uint64]struct{}),
 		channels:   make(map[uint64]uint64),
+		notes:      make(map[string][]byte),
 	}
 }
 
@@ -83,7 +87,11 @@ func (m *memory) Guild(id uint64) ([]byte, error) {
 }
 
 func (m *memory) GuildMembers(id uint64, f func(MemberRecord) error) error {
-	records, err := m.guildMembers(id)
+	return m.MembersBetween(id, 0, math.MaxUint64, f)
+}
+
+func (m *memory) MembersBetween(id, first, last uint64, f func(MemberRecord) error) error {
+	records, err := m.membersBetween(id, first, last)
 	if err != nil {
 		return err
 	}
@@ -95,7 +103,7 @@ func (m *memory) GuildMembers(id uint64, f func(MemberRecord) error) error {
 	return nil
 }
 
-func (m *memory) guildMembers(id uint64) ([]MemberRecord, error) {
+func (m *memory) membersBetween(id, first, last uint64) ([]MemberRecord, error) {
 	m.mu.RLock()
 	defer m.mu.RUnlock()
 	if m.closed {
@@ -105,11 +113,7 @@ func (m *memory) guildMembers(id uint64) ([]MemberRecord, error) {
 	if g == nil {
 		return nil, nil
 	}
-	records := make([]MemberRecord, 0, len(g.members))
-	for _, user := range slices.Sorted(maps.Keys(g.members)) {
-		records = append(records, g.members[user])
-	}
-	return records, nil
+	return g.members.between(first, last), nil
 }
 
 func (m *memory) ChannelGuild(channel uint64) (uint64, error) {
@@ -135,12 +139,25 @@ func (m *memory) putChannels(g *memoryGuild, guild uint64, channels []uint64) {
 	g.channels = channels
 }
 
-func (m *memory) EachGuild(f func(id uint64) error) error {
+func (m *memory) guildIDs() (ids []uint64, err error) {
 	m.mu.RLock()
-	closed, ids := m.closed, slices.Sorted(maps.Keys(m.guilds))
-	m.mu.RUnlock()
-	if closed {
-		return ErrClosed
+	defer m.mu.RUnlock()
+	if m.closed {
+		return nil, ErrClosed
+	}
+	for id, g := range m.guilds {
+		if g.doc != nil {
+			ids = append(ids, id)
+		}
+	}
+	slices.Sort(ids)
+	return ids, nil
+}
+
+func (m *memory) EachGuild(f func(id uint64) error) error {
+	ids, err := m.guildIDs()
+	if err != nil {
+		return err
 	}
 	for _, id := range ids {
 		if err := f(id); err != nil {
@@ -189,7 +206,8 @@ func (m *memory) check(ops []Op) error {
 		case OpPutMember:
 			is, mentioned := known[op.Guild]
 			if !mentioned {
-				is = m.guilds[op.Guild] != nil
+				g := m.guilds[op.Guild]
+				is = g != nil && g.doc != nil
 			}
 			if !is {
 				return fmt.Errorf("op %d of %d: put member %d of guild %d: %w",
@@ -215,30 +233,70 @@ func (m *memory) apply(op *Op) {
 			delete(m.tokens, hash)
 		}
 		delete(m.userTokens, op.User)
+	case OpPutTokenHash:
+		m.putToken(tokenHash([]byte(op.Token)), op.User)
 	case OpPutGuild:
-		g := m.guilds[op.Guild]
-		if g == nil {
-			g = &memoryGuild{members: make(map[uint64]MemberRecord)}
-			m.guilds[op.Guild] = g
-		}
+		g := m.guild(op.Guild)
 		g.doc = op.Doc
 		m.putChannels(g, op.Guild, op.Channels)
 	case OpDeleteGuild:
 		if g := m.guilds[op.Guild]; g != nil {
-			for user := range g.members {
-				dropFrom(m.userGuilds, user, op.Guild)
+			for _, member := range g.members.between(0, math.MaxUint64) {
+				dropFrom(m.userGuilds, member.User, op.Guild)
 			}
 			m.putChannels(g, op.Guild, nil)
 			delete(m.guilds, op.Guild)
 		}
 	case OpPutMember:
-		m.guilds[op.Guild].members[op.Member.User] = op.Member.Kept()
-		addTo(m.userGuilds, op.Member.User, op.Guild)
+		m.putMember(m.guilds[op.Guild], op.Guild, op.Member.Kept())
 	case OpDeleteMember:
-		if g := m.guilds[op.Guild]; g != nil {
-			delete(g.members, op.User)
+		if g := m.guilds[op.Guild]; g != nil && g.members.delete(op.User) {
 			dropFrom(m.userGuilds, op.User, op.Guild)
 		}
+	case OpPutPage:
+		m.putPage(op.Guild, op.Page)
+	case OpPutNote:
+		if op.Doc == nil {
+			delete(m.notes, op.Note)
+		} else {
+			m.notes[op.Note] = op.Doc
+		}
+	}
+}
+
+// guild returns the guild, made when there is none.
+func (m *memory) guild(id uint64) *memoryGuild {
+	g := m.guilds[id]
+	if g == nil {
+		g = &memoryGuild{}
+		m.guilds[id] = g
+	}
+	return g
+}
+
+func (m *memory) putMember(g *memoryGuild, guild uint64, record MemberRecord) {
+	if g.members.put(record) {
+		addTo(m.userGuilds, record.User, guild)
+	}
+}
+
+func (m *memory) putPage(guild uint64, page *Page) {
+	g := m.guild(guild)
+	if at, there := slices.BinarySearch(g.pages, page.First); !there {
+		g.pages = slices.Insert(g.pages, at, page.First)
+	}
+	next := 0
+	for _, old := range g.members.between(page.First, page.Last) {
+		for next < len(page.Members) && page.Members[next].User < old.User {
+			next++
+		}
+		if next == len(page.Members) || page.Members[next].User != old.User {
+			g.members.delete(old.User)
+			dropFrom(m.userGuilds, old.User, guild)
+		}
+	}
+	for i := range page.Members {
+		m.putMember(g, guild, page.Members[i].Kept())
 	}
 }
 

@@ -49,10 +49,14 @@ type batch struct {
 
 	// The guild that was last found to be known: members come in runs.
 	guildKnown uint64
+
+	// Guilds with pending members: what a cursor over them shows is old.
+	pages map[uint64][]span
+	loose map[uint64]bool // not in pages alone
 }
 
 func newBatch(tx *bbolt.Tx) *batch {
-	b := &batch{}
+	b := &batch{pages: make(map[uint64][]span), loose: make(map[uint64]bool)}
 	for i, name := range buckets {
 		b.buckets[i] = tx.Bucket(name)
 		b.pending[i] = make(map[string][]byte)
@@ -68,7 +72,10 @@ func (b *batch) apply(op *store.Op) error {
 			b.put(partUsers, key, encodeUser(key, op.UserRecord))
 		}
 	case store.OpPutToken:
-		return b.putToken(op.Token, op.User)
+		hash := store.TokenHash(op.Token)
+		return b.putToken(hash[:], op.User)
+	case store.OpPutTokenHash:
+		return b.putToken([]byte(op.Token), op.User)
 	case store.OpRevokeTokens:
 		return b.revokeTokens(op.User)
 	case store.OpPutGuild:
@@ -80,23 +87,30 @@ func (b *batch) apply(op *store.Op) error {
 	case store.OpPutMember:
 		return b.putMember(op.Guild, op.Member.Kept())
 	case store.OpDeleteMember:
-		b.put(partMembers, pairKey(op.Guild, op.User), nil)
-		b.put(partUserGuilds, pairKey(op.User, op.Guild), nil)
+		b.loose[op.Guild] = true
+		b.dropMember(op.Guild, op.User)
+	case store.OpPutPage:
+		return b.putPage(op.Guild, op.Page)
+	case store.OpPutNote:
+		if op.Doc == nil {
+			b.put(partNotes, []byte(op.Note), nil)
+		} else {
+			b.put(partNotes, []byte(op.Note), sealed([]byte(op.Note), op.Doc))
+		}
 	}
 	return nil
 }
 
-func (b *batch) putToken(token string, user uint64) error {
-	hash := store.TokenHash(token)
-	if value := b.get(partTokens, hash[:]); value != nil {
-		old, err := decodeID(hash[:], value)
+func (b *batch) putToken(hash []byte, user uint64) error {
+	if value := b.get(partTokens, hash); value != nil {
+		old, err := decodeID(hash, value)
 		if err != nil {
 			return fmt.Errorf("read token: %w", err)
 		}
-		b.put(partUserTokens, userTokenKey(old, hash[:]), nil)
+		b.put(partUserTokens, userTokenKey(old, hash), nil)
 	}
-	b.put(partTokens, hash[:], encodeID(hash[:], user))
-	b.put(partUserTokens, userTokenKey(user, hash[:]), []byte{})
+	b.put(partTokens, hash, encodeID(hash, user))
+	b.put(partUserTokens, userTokenKey(user, hash), []byte{})
 	return nil
 }
 
@@ -119,6 +133,7 @@ func (b *batch) putMember(guild uint64, record store.MemberRecord) error {
 				record.User, guild, store.ErrUnknownGuild)
 		}
 		b.guildKnown = guild
+		b.loose[guild] = true
 	}
 	key := pairKey(guild, record.User)
 	// A change of a member is more frequent than a new one, and needs no page of the index. The
@@ -128,6 +143,11 @@ func (b *batch) putMember(guild uint64, record store.MemberRecord) error {
 	}
 	b.put(partMembers, key, encodeMember(key, record))
 	return nil
+}
+
+func (b *batch) dropMember(guild, user uint64) {
+	b.put(partMembers, pairKey(guild, user), nil)
+	b.put(partUserGuilds, pairKey(user, guild), nil)
 }
 
 // putChannels makes channels all that the guild has. Most puts of a guild leave its channels as
@@ -184,8 +204,13 @@ func (b *batch) deleteGuild(guild uint64) error {
 		if len(key) != pairBytes {
 			return fmt.Errorf("delete guild %d, key %x: %w", guild, key, store.ErrCorrupt)
 		}
-		b.put(partMembers, key, nil)
-		b.put(partUserGuilds, pairKey(binary.BigEndian.Uint64(key[idBytes:]), guild), nil)
+		b.dropMember(guild, binary.BigEndian.Uint64(key[idBytes:]))
+	}
+	if keys, err = b.keysUnder(partPages, guild); err != nil {
+		return err
+	}
+	for _, key := range keys {
+		b.put(partPages, key, nil)
 	}
 	b.put(partGuilds, idKey(guild), nil)
 	b.guildKnown = 0
@@ -234,5 +259,8 @@ func (b *batch) flush() error {
 		}
 		clear(pending)
 	}
+	clear(b.pages)
+	clear(b.loose)
+	b.guildKnown = 0
 	return nil
 }

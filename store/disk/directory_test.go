@@ -15,10 +15,10 @@ import (
 // directories are the implementations that must behave alike.
 var directories = []struct {
 	name string
-	open func(t *testing.T) store.Directory
+	open func(t *testing.T) store.Replica
 }{
-	{"memory", func(t *testing.T) store.Directory { return store.NewMemory() }},
-	{"disk", func(t *testing.T) store.Directory {
+	{"memory", func(t *testing.T) store.Replica { return store.NewMemory() }},
+	{"disk", func(t *testing.T) store.Replica {
 		d, err := Open(t.TempDir())
 		if err != nil {
 			t.Fatal(err)

@@ -60,11 +60,11 @@ type directory struct {
 
 // Open opens the directory kept in the folder, making both when they are not there. Its errors are
 // sentences that name the path.
-func Open(folder string) (store.Directory, error) {
+func Open(folder string) (store.Replica, error) {
 	return open(folder, lockWait)
 }
 
-func open(folder string, wait time.Duration) (store.Directory, error) {
+func open(folder string, wait time.Duration) (store.Replica, error) {
 	if err := os.MkdirAll(folder, 0o700); err != nil {
 		return nil, fmt.Errorf("the data folder %s cannot be made: %w", folder, cause(err))
 	}
@@ -139,9 +139,14 @@ func prepare(tx *bbolt.Tx) error {
 		if format := meta.Get(keyFormat); !bytes.Equal(format, formatNow) {
 			return fmt.Errorf("its format is %v and this version reads %v only", format, formatNow)
 		}
-		for _, name := range buckets {
+		for _, name := range buckets[:partsOfReplica] {
 			if tx.Bucket(name) == nil {
 				return fmt.Errorf("its part %q is missing", name)
+			}
+		}
+		for _, name := range buckets[partsOfReplica:] {
+			if _, err := tx.CreateBucketIfNotExists(name); err != nil {
+				return err
 			}
 		}
 		return nil
@@ -236,55 +241,6 @@ func (d *directory) ChannelGuild(channel uint64) (guild uint64, err error) {
 		return nil
 	})
 	return guild, err
-}
-
-func (d *directory) GuildMembers(id uint64, f func(store.MemberRecord) error) error {
-	// One transaction over all chunks, so that the members are those of one moment; but f runs
-	// outside of the guard, so that a panic of its own is not taken for a damaged file.
-	tx, err := d.begin()
-	if err != nil {
-		return err
-	}
-	defer func() { _ = tx.Rollback() }()
-	chunk := make([]store.MemberRecord, 0, readChunkCount)
-	from := uint64(0)
-	for {
-		chunk, err = d.readMembers(tx, id, from, chunk[:0])
-		if err != nil {
-			return err
-		}
-		for _, record := range chunk {
-			if err := f(record); err != nil {
-				return err
-			}
-		}
-		if len(chunk) < readChunkCount {
-			return nil
-		}
-		if from = chunk[len(chunk)-1].User + 1; from == 0 {
-			return nil // That was the highest id there is.
-		}
-	}
-}
-
-// readMembers appends the members of the guild from this user on until the chunk is full.
-func (d *directory) readMembers(
-	tx *bbolt.Tx, guild, from uint64, chunk []store.MemberRecord,
-) ([]store.MemberRecord, error) {
-	err := d.guard(func() error {
-		prefix := idKey(guild)
-		cursor := tx.Bucket(bucketMembers).Cursor()
-		key, value := cursor.Seek(pairKey(guild, from))
-		for ; bytes.HasPrefix(key, prefix) && len(chunk) < cap(chunk); key, value = cursor.Next() {
-			record, err := decodeMember(key, value)
-			if err != nil {
-				return fmt.Errorf("read a member of guild %d, key %x: %w", guild, key, err)
-			}
-			chunk = append(chunk, record)
-		}
-		return nil
-	})
-	return chunk, err
 }
 
 func (d *directory) EachGuild(f func(id uint64) error) error {

@@ -15,6 +15,8 @@ import (
 //	user-guilds user, guild        -> nothing
 //	channels    channel            -> guild
 //	guild-channels guild           -> its channels, ascending
+//	pages       guild, first user  -> nothing
+//	notes       text               -> anything
 var (
 	bucketUsers      = []byte("users")
 	bucketTokens     = []byte("tokens")
@@ -24,6 +26,8 @@ var (
 	bucketUserGuilds = []byte("user-guilds")
 	bucketChannels   = []byte("channels")
 	bucketLists      = []byte("guild-channels")
+	bucketPages      = []byte("pages")
+	bucketNotes      = []byte("notes")
 
 	buckets = [partCount][]byte{
 		partUsers:      bucketUsers,
@@ -34,6 +38,8 @@ var (
 		partUserGuilds: bucketUserGuilds,
 		partChannels:   bucketChannels,
 		partLists:      bucketLists,
+		partPages:      bucketPages,
+		partNotes:      bucketNotes,
 	}
 
 	// The meta part names the format of all others. It is written last in a new file's first
@@ -55,7 +61,12 @@ const (
 	partUserGuilds
 	partChannels
 	partLists
+	partPages
+	partNotes
 	partCount
+
+	// Files made by a node that knew no other nodes have the parts before this one only.
+	partsOfReplica = partPages
 )
 
 const (

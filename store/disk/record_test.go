@@ -17,11 +17,6 @@ var sampleMembers = []store.MemberRecord{
 	{Member: store.Member{User: 1, Extra: strings.Repeat("e", 200)}, Roles: []uint64{7}},
 }
 
-var sampleUsers = []*store.User{
-	{ID: 1},
-	{ID: 1, Flags: 1<<64 - 1, Name: "a", GlobalName: "A", Doc: `{"id":"1"}`, Bot: true},
-}
-
 func TestSealTellsEveryFlippedBit(t *testing.T) {
 	key := pairKey(5, 1)
 	for _, member := range sampleMembers {
@@ -45,40 +40,4 @@ func TestSealTellsEveryFlippedBit(t *testing.T) {
 			t.Fatalf("under another key: got %v, want %v", err, store.ErrCorrupt)
 		}
 	}
-}
-
-// The bodies are tried without their seal, which would hide the parser from any made-up input.
-func FuzzMemberRecord(f *testing.F) {
-	for _, member := range sampleMembers {
-		f.Add(appendMember(nil, member))
-	}
-	f.Fuzz(func(t *testing.T, body []byte) {
-		member, err := parseMember(1, body)
-		if err != nil {
-			return
-		}
-		if !slices.IsSorted(member.Roles) {
-			t.Fatalf("roles out of order: %v", member.Roles)
-		}
-		again, err := parseMember(1, appendMember(nil, member))
-		if err != nil || !reflect.DeepEqual(again, member) {
-			t.Fatalf("got %+v, %v, want %+v", again, err, member)
-		}
-	})
-}
-
-func FuzzUserRecord(f *testing.F) {
-	for _, user := range sampleUsers {
-		f.Add(appendUser(nil, user))
-	}
-	f.Fuzz(func(t *testing.T, body []byte) {
-		user, err := parseUser(1, body)
-		if err != nil {
-			return
-		}
-		again, err := parseUser(1, appendUser(nil, user))
-		if err != nil || *again != *user {
-			t.Fatalf("got %+v, %v, want %+v", again, err, user)
-		}
-	})
 }
