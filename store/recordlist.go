@@ -75,10 +75,11 @@ func (l *recordList) between(first, last uint64) []MemberRecord {
 	if len(l.runs) == 0 {
 		return nil
 	}
-	var all []MemberRecord
+	room := min(l.count, recordRunMax)
 	if first == 0 && last == math.MaxUint64 {
-		all = make([]MemberRecord, 0, l.count)
+		room = l.count
 	}
+	all := make([]MemberRecord, 0, room)
 	for run, at, _ := l.find(first); run < len(l.runs); run, at = run+1, 0 {
 		for _, m := range l.runs[run][at:] {
 			if m.User > last {

@@ -156,3 +156,45 @@ const (
 	_ = uint(BusBatchBytesMax*2 - LogMessageBytesMax)
 	_ = uint64(LogReaderTimeout - 4*LogReaderBeat)
 )
+
+// Many nodes: the directory that follows the log (node/cluster/replica).
+const (
+	// ReplicaPageMembersMax members are one message of the log. A change of one member writes its
+	// page: 2.3 KB. With 256 that is 4.5 KB and a member takes 22.5 bytes in the log, not 24.
+	ReplicaPageMembersMax = 128
+
+	// ReplicaPageBytesMax: pages of members with long texts are split before they are full.
+	ReplicaPageBytesMax = 64 << 10
+
+	// ReplicaChunkOpsMax ops, and ReplicaChunkBytesMax of documents and texts, are planned
+	// together. If all of them fall in one page, what that is split into must fit in one batch.
+	ReplicaChunkOpsMax   = 10_000
+	ReplicaChunkBytesMax = GuildBodyBytesMax
+
+	// ReplicaGroupBytesMax of messages become one transaction while a node catches up.
+	ReplicaGroupBytesMax = 4 << 20
+
+	// ReplicaQueueBytesMax of messages wait for the store: any batch as a whole, and another.
+	ReplicaQueueBytesMax = 2 * LogBatchBytesMax
+
+	// ReplicaTriesMax is how often a change is planned anew, because what it was planned from has
+	// changed or because it is not known whether it is stored. ReplicaWriteTimeout is how long all
+	// of that may take: one attempt of unknown outcome, and what settles it.
+	ReplicaTriesMax     = 5
+	ReplicaWriteTimeout = 2 * LogWriteTimeout
+
+	// ReplicaRetryPause is waited before a store that has failed is tried again.
+	ReplicaRetryPause = time.Second
+
+	// ReplicaImportOpsMax ops go together when a node brings its data into a cluster.
+	ReplicaImportOpsMax = 1000
+)
+
+// See there: what one page is split into, and a largest document, fit in a batch.
+const (
+	_ = uint(LogBatchWritesMax - 2*ReplicaChunkOpsMax/ReplicaPageMembersMax -
+		2*ReplicaChunkBytesMax/ReplicaPageBytesMax)
+	_ = uint(LogBatchBytesMax - ReplicaChunkBytesMax - LogMessageBytesMax)
+	_ = uint(LogMessageBytesMax - ReplicaPageBytesMax)
+	_ = uint(ReplicaChunkOpsMax - ReplicaImportOpsMax)
+)

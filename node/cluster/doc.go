@@ -14,7 +14,8 @@
 // The drivers are tested with real servers as processes (enginetest).
 //
 // It knows no guild and no session, and never waits for who calls it: what cannot be queued is
-// refused. It does not decide what follows from a change; node does. Only node imports it.
+// refused. It does not decide what follows from a change; node does. Only node and package replica,
+// which makes a directory of the log, import it.
 //
 // Start reading at View, then Join, then NewBus.
 package cluster
