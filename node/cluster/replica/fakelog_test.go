@@ -35,6 +35,7 @@ const (
 	fateUnknownGone   // Not stored, and not said so.
 	fateUnknownLate   // Stored when late batches are let go, and not said so.
 	fateRefusedAtOnce // By Publish.
+	fateHeld          // Stored, and said so, when late batches are let go.
 )
 
 var errFull = errors.New("the log is full")
@@ -62,9 +63,12 @@ func (l *fakeLog) Publish(b cluster.Batch) error {
 		go b.Done(0, cluster.ErrLogUnknown)
 	case fateUnknownGone:
 		go b.Done(0, cluster.ErrLogUnknown)
-	case fateUnknownLate:
+	case fateHeld:
 		l.late = append(l.late, b)
+	case fateUnknownLate:
 		go b.Done(0, cluster.ErrLogUnknown)
+		b.Done = nil
+		l.late = append(l.late, b)
 	default:
 		seq, err := l.store(b)
 		go b.Done(seq, err)
@@ -82,7 +86,10 @@ func (l *fakeLog) release(random *rand.Rand) {
 		})
 	}
 	for _, b := range l.late {
-		_, _ = l.store(b)
+		seq, err := l.store(b)
+		if b.Done != nil {
+			go b.Done(seq, err)
+		}
 	}
 	l.late = nil
 }

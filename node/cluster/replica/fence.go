@@ -164,13 +164,14 @@ func (d *Directory) Settle(ctx context.Context) (uint64, error) {
 
 // syncCall is a Sync that is to be sent.
 type syncCall struct {
-	done chan struct{}
+	done chan struct{} // Closed when it is stored, or has failed.
+	seq  uint64
 	err  error
 }
 
 // Sync waits until all that was stored before the call is applied here. It writes a message and
-// waits for it: what servers say of the end of the log may be old. Whoever calls while one is on
-// its way shares the next.
+// waits for it, which takes a node that begins as long as it takes to read the log: what servers
+// say of the end of the log may be old. Whoever calls while one is on its way shares the next.
 func (d *Directory) Sync(ctx context.Context) error {
 	d.mu.Lock()
 	c := d.next
@@ -182,7 +183,10 @@ func (d *Directory) Sync(ctx context.Context) error {
 	d.mu.Unlock()
 	select {
 	case <-c.done:
-		return c.err
+		if c.err != nil {
+			return c.err
+		}
+		return d.Wait(ctx, c.seq)
 	case <-d.stopped.Done():
 		return store.ErrClosed
 	case <-ctx.Done():
@@ -200,13 +204,9 @@ func (d *Directory) sync(c *syncCall) {
 	// Whoever asked may have gone, and others may have come.
 	ctx, cancel := context.WithTimeout(d.stopped, d.limits.syncTimeout)
 	defer cancel()
-	seq, err := d.send(ctx, cluster.Batch{Writes: []cluster.Write{{
+	c.seq, c.err = d.send(ctx, cluster.Batch{Writes: []cluster.Write{{
 		Subject: syncSubject(d.cfg.Node), Data: empty(),
 	}}})
-	if err == nil {
-		err = d.Wait(ctx, seq)
-	}
-	c.err = err
 }
 
 // send publishes and waits for what the log says.

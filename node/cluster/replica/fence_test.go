@@ -226,7 +226,7 @@ func TestSeals(t *testing.T) {
 func TestSyncsShare(t *testing.T) {
 	log, a, b := pair(t)
 	must(t, b.Apply([]store.Op{putUser(4, "x")}))
-	a.reader.pause(true)
+	log.once(fateHeld)
 	log.mu.Lock()
 	before := log.batches
 	log.mu.Unlock()
@@ -246,14 +246,14 @@ func TestSyncsShare(t *testing.T) {
 	until(t, "somebody waits", func() bool {
 		a.lock().Lock()
 		defer a.lock().Unlock()
-		return a.next != nil && len(a.waiting) > 0 && asked.Load() == 100
+		return a.next != nil && asked.Load() == 100
 	})
 	short, cancel := context.WithTimeout(context.Background(), time.Millisecond)
 	defer cancel()
 	if err := a.Sync(short); !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("who cannot wait is told %v", err)
 	}
-	a.reader.pause(false)
+	log.release(nil)
 	asking.Wait()
 	log.mu.Lock()
 	defer log.mu.Unlock()
