@@ -113,6 +113,8 @@ var groups = []group{
 		"compress-context", "read-buffer",
 		"write-buffer", "socket-send-buffer", "socket-receive-buffer"}},
 	{"Pushes", []string{"push-webhook", "push-token", "push-nats", "push-subject"}},
+	{"Cluster", []string{"node", "etcd", "nats", "advertise", "cluster", "nats-replicas",
+		"nats-credentials", "cluster-ca", "cluster-cert", "cluster-key"}},
 	{"Ending", []string{"drain-grace", "drain-spread", "drain-hard"}},
 	{"Log", []string{"log-format", "log-level"}},
 }
@@ -122,6 +124,7 @@ func (o *options) bind(f *flag.FlagSet) {
 	o.bindDoors(f)
 	o.bindResources(f)
 	o.bindPushes(f)
+	o.bindCluster(f)
 	c := &o.node
 	f.DurationVar(&c.ResumeWindow, "resume-window", tuning.ResumeWindow,
 		"how long a session outlives its socket")
@@ -182,6 +185,23 @@ func (o *options) bindResources(f *flag.FlagSet) {
 	f.Var(&c.WriteBuffer, "write-buffer", "per connection that is backed up: a `size`")
 	f.Var(&c.SocketSendBuffer, "socket-send-buffer", "SO_SNDBUF, a `size`; 0: the kernel's")
 	f.Var(&c.SocketReceiveBuffer, "socket-receive-buffer", "SO_RCVBUF, a `size`; 0: the kernel's")
+}
+
+func (o *options) bindCluster(f *flag.FlagSet) {
+	c := &o.node
+	f.StringVar(&c.Node, "node", "", "this node's `name` among others; without it the host's")
+	f.StringVar(&c.Etcd, "etcd", "", "`URLs` of etcd, with commas; without it the node is alone")
+	f.StringVar(&c.NATS, "nats", "", "`URLs` of NATS with JetStream, with commas")
+	f.StringVar(&c.Advertise, "advertise", "", "`host` or host:port where other nodes reach this "+
+		"one; without it the host's first address")
+	f.StringVar(&c.Cluster, "cluster", node.ClusterDefault, "`name` of the cluster")
+	f.IntVar(&c.NATSReplicas, "nats-replicas", 0,
+		"servers of NATS that keep guilds; 0: three where there are as many, or one")
+	f.StringVar(&c.NATSCredentials, "nats-credentials", "", "`file` with a JWT and its key")
+	f.StringVar(&c.ClusterCA, "cluster-ca", "",
+		"PEM `file`: whom to believe among etcd, NATS and nodes")
+	f.StringVar(&c.ClusterCert, "cluster-cert", "", "PEM `file`: what to show to them")
+	f.StringVar(&c.ClusterKey, "cluster-key", "", "PEM `file`: its key")
 }
 
 func (o *options) bindPushes(f *flag.FlagSet) {

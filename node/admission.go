@@ -7,10 +7,17 @@ import "sync/atomic"
 // The word is the moment at which the bucket would be full again (the generic cell rate
 // algorithm): admitting moves it on by one interval, and refuses when it lies further ahead than
 // the burst reaches. Nothing has to be refilled, and any loop may ask at any time.
+//
+// A node that has just joined others is cold: no guild is read, and no memory is its own yet. It
+// would be sent all that a lost node had, since it has the most room, so it begins with a tenth of
+// what it may admit and comes to all of it evenly.
 type rate struct {
 	// Static after construction.
 	perSecond int64 // 0 = no limit
 	burst     int64
+
+	// Atomic: set when the node joins a cluster. Milliseconds of the core's clock.
+	coldFrom, coldFor atomic.Int64
 
 	// Atomic: written by all loops. Microseconds of the core's clock.
 	full atomic.Int64
@@ -21,8 +28,7 @@ func (r *rate) take(now int64) bool {
 	if r.perSecond == 0 {
 		return true
 	}
-	const micros = 1_000_000
-	step, reach := micros/r.perSecond, r.burst*micros/r.perSecond
+	step, reach := r.bucket(now)
 	for {
 		old := r.full.Load()
 		next := max(old, now*1000) + step
@@ -33,4 +39,45 @@ func (r *rate) take(now int64) bool {
 			return true
 		}
 	}
+}
+
+// bucket is how far one that is admitted moves the word, and how far ahead it may lie.
+func (r *rate) bucket(now int64) (step, reach int64) {
+	const micros = 1_000_000
+	share := r.warmth(now)
+	return max(micros*warm/(r.perSecond*share), 1), r.burst * micros / r.perSecond * share / warm
+}
+
+// warm is the whole of what a node may admit, and cold what it begins with.
+const (
+	warm = 1000
+	cold = warm / 10
+)
+
+func (r *rate) warmth(now int64) int64 {
+	span := r.coldFor.Load()
+	if span == 0 || now-r.coldFrom.Load() >= span {
+		return warm
+	}
+	return max(warm*(now-r.coldFrom.Load())/span, cold)
+}
+
+// cool makes the rate that of a cold node for so many milliseconds.
+func (r *rate) cool(now, span int64) {
+	r.coldFrom.Store(now)
+	r.coldFor.Store(span)
+}
+
+// left is how many would be admitted at now, and after how many milliseconds the next is, when it
+// is none.
+func (r *rate) left(now int64) (count, wait int64) {
+	if r.perSecond == 0 {
+		return 1 << 30, 0
+	}
+	step, reach := r.bucket(now)
+	ahead := max(r.full.Load()-now*1000, 0)
+	if ahead+step > reach {
+		return 0, (ahead+step-reach)/1000 + 1
+	}
+	return (reach - ahead) / step, 0
 }

@@ -87,3 +87,45 @@ func TestUserHasSoManySessions(t *testing.T) {
 	more.wantClose(wire.CloseUnknown)
 	r.login(11)
 }
+
+// TestColdNodeAdmitsLess: a tenth at first, evenly more, and everything in the end; what is left to
+// be admitted says so as well.
+func TestColdNodeAdmitsLess(t *testing.T) {
+	r := rate{perSecond: 1000, burst: 100}
+	now := int64(10_000)
+	r.cool(now, 10_000)
+	inSecond := func() (taken int) {
+		for range 1000 {
+			for left, _ := r.left(now); left > 0; left, _ = r.left(now) {
+				if !r.take(now) {
+					t.Fatalf("at %d: %d are left, and none is admitted", now, left)
+				}
+				taken++
+			}
+			if r.take(now) {
+				t.Fatalf("at %d: none is left, and one is admitted", now)
+			}
+			now++
+		}
+		return taken
+	}
+	last := 0
+	for second := range 10 {
+		got := inSecond()
+		if want := 100 * max(second, 1); got < want-20 || got > want+130 {
+			t.Errorf("second %d: %d were admitted, want some %d", second, got, want)
+		}
+		if got < last {
+			t.Errorf("second %d: %d were admitted, and %d before", second, got, last)
+		}
+		last = got
+	}
+	for got := range 2 {
+		if n := inSecond(); got > 0 && (n < 999 || n > 1001) {
+			t.Errorf("warm: %d were admitted, want 1000", n)
+		}
+	}
+	if _, wait := r.left(now - 1); wait < 1 || wait > 3 {
+		t.Errorf("the next is in %d ms, want one or two", wait)
+	}
+}

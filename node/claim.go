@@ -63,12 +63,21 @@ func (s *shard) claim(id wire.Snowflake, p *place) {
 		return
 	}
 	view := s.core.mesh.view.Load()
-	c.generation = view.Generation
+	var others []*remote
 	for _, n := range view.Nodes {
-		if r := s.core.mesh.remote(n.Name); r != nil && n.Name != s.core.mesh.self {
-			c.asked[r] = struct{}{}
-			s.send(r, s.begin(itemClaim, id))
+		if n.Name == s.core.mesh.self {
+			continue
 		}
+		r := s.core.mesh.remote(n.Name)
+		if r == nil {
+			return // It is asked when it can be reached; see remoteBegun.
+		}
+		others = append(others, r)
+	}
+	c.generation = view.Generation
+	for _, r := range others {
+		c.asked[r] = struct{}{}
+		s.send(r, s.begin(itemClaim, id))
 	}
 	s.claimSettled(id, p)
 }

@@ -3,6 +3,7 @@ package node
 import (
 	"context"
 	"errors"
+	"time"
 
 	"throng/fanout"
 	"throng/node/api"
@@ -50,8 +51,10 @@ func (n *Node) StartLimits(_ context.Context, as wire.Snowflake) (api.StartLimit
 	if len(guilds) > n.core.limits.shardGuildsMax {
 		shards = (len(guilds) + guildsPerShardWanted - 1) / guildsPerShardWanted
 	}
+	left, wait := n.core.starts.left(n.core.clock())
 	return api.StartLimits{
-		Shards: shards, Total: startTotal, Remaining: startTotal,
+		Shards: shards, Total: startTotal, Remaining: int(min(left, startTotal)),
+		ResetAfter:     time.Duration(wait) * time.Millisecond,
 		MaxConcurrency: max(n.core.limits.identifyBuckets, 1),
 	}, nil
 }

@@ -57,6 +57,7 @@ type core struct {
 
 	// Atomic: written by many, read by metrics and by new connections.
 	draining     atomic.Bool
+	userPuts     atomic.Uint64 // grows with users that nodes of a cluster have put
 	joins        atomic.Uint64 // grows after members that joined a guild are in the directory
 	connections  atomic.Int64
 	contexts     atomic.Int64 // connections with a compressor of their own

@@ -6,6 +6,10 @@
 // journal and its relays, and one guild shard per processor, which owns the guilds that hash to
 // it. Nothing mutable has two owners: what crosses is a message in a bounded inbox.
 //
+// A node may be one of many (mesh.go). A guild lives on one of them; on the others its shard has a
+// link in its place, which passes on what sessions ask and what the owner tells. What drives that
+// by etcd and NATS is in clustered.go and package cluster.
+//
 // It never blocks a loop: disk, token checks and scans over members run on the worker pool and
 // come back as messages. It never sends an event of a guild before that guild's GUILD_CREATE, and
 // never skips a sequence number: a session that cannot be served in order is closed and told.

@@ -28,6 +28,8 @@ func refusal(err error) error {
 		return nil
 	case errors.As(err, &refused):
 		return guildRefusal(refused)
+	case errors.Is(err, errElsewhere):
+		return api.Unavailable(busyRetry, "The guild is on its way to another node.")
 	case errors.Is(err, errGuildBusy), errors.Is(err, errGuildBehind):
 		return api.Busy(busyRetry, "%v", err)
 	case errors.Is(err, store.ErrClosed):

@@ -1,8 +1,10 @@
 package node
 
 import (
+	"context"
 	"time"
 
+	"throng/tuning"
 	"throng/wire"
 )
 
@@ -26,10 +28,12 @@ func (n *Node) drain() {
 	n.endBy = time.Now().Add(n.cfg.DrainHard)
 	hard := time.NewTimer(n.cfg.DrainHard)
 	defer hard.Stop()
+	n.leaveRing()
 	// A demo has no balancer that would have to notice.
 	if !n.cfg.Demo && !n.pause(n.cfg.DrainGrace, hard.C) {
 		return
 	}
+	n.giveGuilds(hard.C)
 	n.core.draining.Store(true)
 	const steps = 100
 	for step := range steps {
@@ -50,6 +54,36 @@ func (n *Node) drain() {
 		if !n.pause(drainPoll, hard.C) {
 			return
 		}
+	}
+}
+
+// leaveRing has the guilds of a node that is one of many go to the others, while all its sessions
+// are still there.
+func (n *Node) leaveRing() {
+	if n.others == nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), tuning.EtcdTimeout)
+	defer cancel()
+	if err := n.others.members.SetDraining(ctx, true); err != nil {
+		n.log.Warn("drain: the others do not know of it", "error", err)
+	}
+}
+
+// giveGuilds waits until this node has no guild, for a part of the time that the drain has.
+func (n *Node) giveGuilds(hard <-chan time.Time) {
+	if n.others == nil {
+		return
+	}
+	const share = 4
+	end := time.Now().Add(n.cfg.DrainHard / share)
+	for n.totals().guilds > 0 && time.Now().Before(end) {
+		if !n.pause(drainPoll, hard) {
+			return
+		}
+	}
+	if left := n.totals().guilds; left > 0 {
+		n.log.Warn("drain: guilds are left, whose sessions will join them anew", "count", left)
 	}
 }
 

@@ -168,7 +168,7 @@ func (s *shard) greet(p *place, r *remote, number uint64) {
 		return
 	}
 	if f != nil {
-		change, _ := p.guild.LeaveLoop(r.number, 0, allReceivers, s.core.wall())
+		change, _, _ := p.guild.LeaveLoop(r.number, 0, allReceivers, s.core.wall())
 		s.emit(p.guild, &change)
 		s.settleFar(p.guild.ID(), r.number)
 	}

@@ -120,9 +120,16 @@ func (c *core) user(id wire.Snowflake) (*store.User, error) {
 	if u := c.users.Get(uint64(id)); u != nil {
 		return u, nil
 	}
+	puts := c.userPuts.Load()
 	u, err := c.dir.User(uint64(id))
 	if err == nil && u != nil {
 		u = c.users.Add(u)
+	}
+	if err == nil && puts != c.userPuts.Load() {
+		// Another node may have put the user between the two lines.
+		if u, err = c.dir.User(uint64(id)); err == nil && u != nil {
+			c.usersReplaced([]*store.User{u})
+		}
 	}
 	return u, err
 }

@@ -38,6 +38,7 @@ var errElsewhere = errors.New("the guild lives on another node")
 // openLink makes a place for a guild that is to be elsewhere.
 func (s *shard) openLink(guild wire.Snowflake) *place {
 	s.links++
+	s.linked++
 	p := &place{link: &link{number: s.links, sessions: map[fanout.Handle]bool{},
 		invited: map[fanout.Handle]int{},
 		perLoop: make([]int, len(s.core.loops)), handouts: newHandouts(s, guild)}}
@@ -105,9 +106,14 @@ func (k *link) drop(h fanout.Handle) {
 func (s *shard) closeLink(guild wire.Snowflake, p *place) {
 	k := p.link
 	if k != nil && len(k.sessions)+len(k.invited) == 0 && s.guilds[guild] == p {
-		delete(s.guilds, guild)
-		delete(s.unlinked, guild)
+		s.removeLink(guild)
 	}
+}
+
+func (s *shard) removeLink(guild wire.Snowflake) {
+	delete(s.guilds, guild)
+	delete(s.unlinked, guild)
+	s.linked--
 }
 
 // seekOwner has a link follow the guild's owner, or wait for a view that says who that is. When
@@ -118,8 +124,7 @@ func (s *shard) seekOwner(guild wire.Snowflake, p *place) {
 	switch {
 	case s.core.mesh.behind():
 	case here:
-		delete(s.guilds, guild)
-		delete(s.unlinked, guild)
+		s.removeLink(guild)
 		for _, m := range p.link.waiting {
 			s.handleGuild(m)
 		}
@@ -266,8 +271,7 @@ func (s *shard) letGo(guild wire.Snowflake, k *link) {
 func (s *shard) relink(guild wire.Snowflake, p *place) {
 	s.letGo(guild, p.link)
 	// The first who asks again has it made.
-	delete(s.guilds, guild)
-	delete(s.unlinked, guild)
+	s.removeLink(guild)
 }
 
 // astray takes the word of who was asked that it is not the owner, or is no longer.

@@ -141,6 +141,9 @@ func (m *mesh) begin(node string, send func(item []byte) bool) *remote {
 	next.byNumber[r.number-len(m.core.loops)] = r
 	next.byNode[node] = r
 	m.table.Store(next)
+	for _, s := range m.core.shards {
+		s.inbox.push(&remoteBegun{})
+	}
 	return r
 }
 

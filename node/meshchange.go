@@ -10,7 +10,9 @@ import (
 // What becomes of a shard's guilds when nodes come and go. The loss of a node may concern all of
 // them, and each may have a million receivers: a shard looks at a few, and goes on behind what came
 // to it meanwhile. So the guilds that are not concerned are served as ever, and those that are come
-// back one after the other, in place of all at the end.
+// back one after the other, in place of all at the end. With 100,000 links of a lost node, or
+// 100,000 guilds with a session of it, no turn of the shard takes longer than a millisecond
+// (BenchmarkRemoteLost); all at once they took it 0.4 and 4 s.
 
 // meshMessage is what a shard does about the cluster rather than about one guild.
 type meshMessage interface{ do(s *shard) }
@@ -78,7 +80,7 @@ func (m *remoteLost) do(s *shard) {
 		switch {
 		case p.link != nil:
 			if p.link.to == r {
-				cost = len(p.link.sessions) / sessionsPerLook
+				cost = looksPerLink + len(p.link.sessions)*looksPerSession
 				s.relink(id, p)
 			}
 		case p.room != nil:
@@ -88,22 +90,26 @@ func (m *remoteLost) do(s *shard) {
 			delete(p.far, r.number)
 		default:
 			p.parked = slices.DeleteFunc(p.parked, func(m guildMessage) bool { return isFar(m, r) })
-			change, next := p.guild.LeaveLoop(r.number, from, s.core.limits.sweepLooksMax,
+			change, next, looks := p.guild.LeaveLoop(r.number, from, s.core.limits.sweepLooksMax,
 				s.core.wall())
 			s.emit(p.guild, &change)
 			s.schedule(p.guild)
 			if from = next; from > 0 {
-				return s.core.limits.sweepLooksMax, true
+				return looks, true
 			}
 			s.settleFar(id, r.number)
 			delete(p.far, r.number)
+			cost = looks
 		}
 		return cost + 1, false
 	}, func() { s.core.mesh.forgotten(r) })
 }
 
-// sessionsPerLook of a link are let go of in the time of one look.
-const sessionsPerLook = 10
+// What a link that begins anew takes, in looks at receivers, and each session that it lets go of.
+const (
+	looksPerLink    = 100
+	looksPerSession = 5
+)
 
 func isFar(m guildMessage, r *remote) bool {
 	far, ok := m.(*farAsk)
@@ -115,6 +121,19 @@ func isFar(m guildMessage, r *remote) bool {
 type viewChanged struct{ shardCall }
 
 func (m *viewChanged) do(s *shard) {
+	s.goOnWaiting()
+	s.startSweep(func(id wire.Snowflake, p *place) (cost int, more bool) {
+		if node, here := s.core.mesh.owner(id); !here && node != "" && p.guild != nil &&
+			p.giving == nil {
+			s.give(p, id, nil, 0)
+			return s.core.limits.sweepLooksMax, false
+		}
+		return 1, false
+	}, func() {})
+}
+
+// goOnWaiting has claims and links go on that wait for a view, or for a node that can be reached.
+func (s *shard) goOnWaiting() {
 	for _, id := range s.claiming() {
 		p := s.claims[id]
 		if _, here := s.core.mesh.owner(id); !here || p.room.claim.generation == 0 {
@@ -129,15 +148,12 @@ func (m *viewChanged) do(s *shard) {
 	for _, id := range unlinked {
 		s.seekOwner(id, s.unlinked[id])
 	}
-	s.startSweep(func(id wire.Snowflake, p *place) (cost int, more bool) {
-		if node, here := s.core.mesh.owner(id); !here && node != "" && p.guild != nil &&
-			p.giving == nil {
-			s.give(p, id, nil, 0)
-			return s.core.limits.sweepLooksMax, false
-		}
-		return 1, false
-	}, func() {})
 }
+
+// remoteBegun says that a node can be reached.
+type remoteBegun struct{ shardCall }
+
+func (m *remoteBegun) do(s *shard) { s.goOnWaiting() }
 
 // leaseBack says that this node owns again what it owned.
 type leaseBack struct{ shardCall }

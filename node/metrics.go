@@ -11,6 +11,7 @@ import (
 // totals are figures summed over the owners.
 type totals struct {
 	live, detached, guilds        int64
+	links, claims                 int64
 	deliveries, writes, sentBytes uint64
 }
 
@@ -24,6 +25,8 @@ func (n *Node) totals() (t totals) {
 	}
 	for _, s := range n.core.shards {
 		t.guilds += s.stats.guilds.Load()
+		t.links += s.stats.links.Load()
+		t.claims += s.stats.claims.Load()
 	}
 	return t
 }
@@ -135,6 +138,7 @@ func (c *collector) Collect(out chan<- prometheus.Metric) {
 		count(descIdentifies, v, name)
 	}
 	c.pushMetrics(out, gauge, count)
+	c.clusterMetrics(gauge, count, t)
 	c.timings(out)
 }
 

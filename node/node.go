@@ -9,13 +9,13 @@ import (
 	"net"
 	"net/http"
 	"os"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"throng/node/api"
 	"throng/node/auth"
+	"throng/node/cluster/replica"
 	"throng/node/push"
 	"throng/store"
 	"throng/store/disk"
@@ -32,11 +32,14 @@ type Node struct {
 	engine  *engine
 	workers *workers
 	keeper  *keeper
+	replica *replica.Directory // Nil for a node that is alone.
 	began   time.Time
 	drained chan struct{} // closed when the engine may stop
 
 	// Set by Run before anything else runs, or while it ends.
 	pushes *push.Pipeline // nil: pushes go nowhere
+	others *clustered     // nil: the node is alone
+	away   *forwarder     // nil: the same
 	endBy  time.Time      // the end of a drain
 
 	// Atomic: written once by Drain, read by the doors.
@@ -63,13 +66,17 @@ func New(cfg Config, log *slog.Logger) (*Node, error) {
 	if err != nil {
 		return nil, err
 	}
-	dir, err := openDirectory(cfg)
+	n := &Node{
+		cfg: cfg, log: log, began: time.Now(),
+		drained: make(chan struct{}), drainNow: make(chan struct{}), abort: make(chan struct{}),
+	}
+	dir, err := n.openDirectory()
 	if err != nil {
 		return nil, err
 	}
-	began := time.Now()
 	c := newCore(settingsOf(cfg), log, dir)
-	c.clock = func() int64 { return time.Since(began).Milliseconds() + 1 }
+	n.core = c
+	c.clock = func() int64 { return time.Since(n.began).Milliseconds() + 1 }
 	c.wall = func() int64 { return time.Now().UnixMilli() }
 	c.random = func(b []byte) { _, _ = rand.Read(b) }
 	c.giveUp = func() { os.Exit(1) }
@@ -79,11 +86,7 @@ func New(cfg Config, log *slog.Logger) (*Node, error) {
 	if c.authenticate, err = authenticator(cfg, dir, log); err != nil {
 		return nil, errors.Join(err, dir.Close())
 	}
-	n := &Node{
-		cfg: cfg, log: log, core: c, began: began,
-		workers: newWorkers(c, tuning.WorkerQueueMax), keeper: newKeeper(c, tuning.KeeperQueueMax),
-		drained: make(chan struct{}), drainNow: make(chan struct{}), abort: make(chan struct{}),
-	}
+	n.workers, n.keeper = newWorkers(c, tuning.WorkerQueueMax), newKeeper(c, tuning.KeeperQueueMax)
 	c.submit, c.keep, c.keepFull = n.workers.submit, n.keeper.keep, n.keeper.full
 	n.engine = newEngine(c, cfg.Listen)
 	for i := range cfg.Loops {
@@ -92,15 +95,48 @@ func New(cfg Config, log *slog.Logger) (*Node, error) {
 	return n, nil
 }
 
-func openDirectory(cfg Config) (store.Directory, error) {
-	if cfg.InMemory {
-		return store.NewMemory(), nil
+// openDirectory opens the node's own store, and over it the directory that follows the cluster's
+// log, if there is a cluster.
+func (n *Node) openDirectory() (store.Directory, error) {
+	var own store.Replica = store.NewMemory()
+	if !n.cfg.InMemory {
+		dir, err := disk.Open(n.cfg.Data)
+		if err != nil {
+			return nil, fmt.Errorf("-data: %w", err)
+		}
+		own = dir
 	}
-	dir, err := disk.Open(cfg.Data)
+	if !n.cfg.many() {
+		return own, nil
+	}
+	dir, err := replica.Open(replica.Config{
+		Node: n.cfg.Node, Store: own, OnApplied: n.applied, Log: n.log,
+	})
 	if err != nil {
-		return nil, fmt.Errorf("-data: %w", err)
+		return nil, errors.Join(fmt.Errorf("-data: %w", err), own.Close())
 	}
+	n.replica = dir
 	return dir, nil
+}
+
+// applied follows what the directory has applied, whichever node has changed it.
+func (n *Node) applied(a *replica.Applied) {
+	var known []*store.User
+	n.core.userPuts.Add(1)
+	for _, u := range a.Users {
+		// Who nobody here has asked for is read when somebody does; see core.user.
+		if n.core.users.Get(u.New.ID) != nil {
+			known = append(known, u.New)
+		}
+	}
+	n.core.usersReplaced(known)
+	for _, j := range a.Joined {
+		users := make([]wire.Snowflake, len(j.Users))
+		for i, user := range j.Users {
+			users[i] = wire.Snowflake(user)
+		}
+		n.core.membersJoined(wire.Snowflake(j.Guild), users)
+	}
 }
 
 // authenticator is how tokens are checked: looked up in the directory, or verified.
@@ -133,7 +169,12 @@ func authenticator(cfg Config, dir store.Directory, log *slog.Logger) (
 // Run serves until ctx ends and the node has drained. It returns nil after a drain, and an error
 // that names the flag at fault when it cannot start.
 func (n *Node) Run(ctx context.Context) error {
-	defer n.core.dir.Close()
+	defer func() {
+		_ = n.core.dir.Close()
+		if n.others != nil && n.others.log != nil {
+			n.others.log.Close()
+		}
+	}()
 	if err := n.startPushes(); err != nil {
 		return err
 	}
@@ -156,12 +197,18 @@ func (n *Node) Run(ctx context.Context) error {
 		return err
 	}
 	defer doors.close()
+	if n.cfg.many() {
+		if n.others, err = n.joinCluster(ctx, doors); err != nil {
+			return err
+		}
+		defer n.others.leave()
+	}
 	if n.cfg.Demo {
 		if err := n.setUpDemo(ctx, doors); err != nil {
 			return err
 		}
 	}
-	failed := make(chan error, 3)
+	failed := make(chan error, 4)
 	go func() {
 		err := n.engine.run(n.cfg, n.drained)
 		if err != nil {
@@ -249,7 +296,12 @@ type doors struct {
 	gateway string
 	client  *capped
 	admin   *capped
-	servers [2]*http.Server
+	servers []*http.Server // client, admin, and peer if there are others
+
+	peer       net.Listener
+	config     api.Config
+	advertised string // host:port of peer
+	key        string // what the others show there
 }
 
 // openDoors takes the three addresses, so that a start fails before anything is served.
@@ -279,9 +331,17 @@ func (n *Node) openDoors() (*doors, error) {
 		},
 		Panicked: func() { n.core.panics.Add(1) },
 	}
-	d.servers[0] = api.NewServer(api.Client(n, c), c)
-	d.servers[1] = api.NewServer(api.Admin(n, c), c)
-	d.servers[0].ConnState, d.servers[1].ConnState = d.client.follow, d.admin.follow
+	if n.cfg.many() {
+		if err := d.openPeerDoor(n, c); err != nil {
+			return nil, err
+		}
+		n.away = newForwarder(n, n.cfg.clusterTLS)
+		c.Elsewhere = n.away
+	}
+	d.config = c
+	forClients, forAdmins := api.NewServer(api.Client(n, c), c), api.NewServer(api.Admin(n, c), c)
+	forClients.ConnState, forAdmins.ConnState = d.client.follow, d.admin.follow
+	d.servers = append([]*http.Server{forClients, forAdmins}, d.servers...)
 	return d, nil
 }
 
@@ -292,8 +352,8 @@ func (n *Node) bodyMax(most int64) int64 {
 }
 
 func (d *doors) serve(failed chan<- error) {
-	for i, l := range []*capped{d.client, d.admin} {
-		name := [...]string{"api", "admin"}[i]
+	for i, l := range []net.Listener{d.client, d.admin, d.peer}[:len(d.servers)] {
+		name := [...]string{"api", "admin", "advertise"}[i]
 		d.log.Info("listening", "door", name, "addr", l.Addr().String())
 		go func() {
 			if err := d.servers[i].Serve(l); !errors.Is(err, http.ErrServerClosed) {
@@ -309,15 +369,8 @@ func (d *doors) close() {
 	}
 	_ = d.client.Close()
 	_ = d.admin.Close()
-	d.release()
-}
-
-// nodeName is what the node calls itself: the host's name, until a cluster gives it one.
-func nodeName() string {
-	name, err := os.Hostname()
-	if err != nil || name == "" {
-		return "throng"
+	if d.peer != nil {
+		_ = d.peer.Close()
 	}
-	name, _, _ = strings.Cut(name, ".")
-	return name
+	d.release()
 }

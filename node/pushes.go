@@ -24,10 +24,10 @@ func (c *Config) pushSink() (sink push.Sink, flag string, err error) {
 		err = errors.New("-push-nats: -push-webhook is set as well, and pushes go to one place")
 	case c.PushWebhook != "":
 		flag = "-push-webhook"
-		sink, err = push.NewWebhook(c.PushWebhook, c.PushToken, nodeName())
+		sink, err = push.NewWebhook(c.PushWebhook, c.PushToken, c.Node)
 	case c.PushNATS != "":
 		flag = "-push-nats"
-		sink, err = push.NewNATS(c.PushNATS, c.PushSubject, nodeName())
+		sink, err = push.NewNATS(c.PushNATS, c.PushSubject, c.Node)
 	default:
 		return nil, "", nil
 	}

@@ -10,7 +10,7 @@ import (
 
 // settingsOf puts the limits of package tuning and those of the flags in the loops' units.
 func settingsOf(cfg Config) settings {
-	name := nodeName()
+	name := cfg.Node
 	s := settings{
 		wire: wire.Limits{
 			HeaderBytes: tuning.HandshakeBytesMax, Headers: tuning.HandshakeHeadersMax,

@@ -36,6 +36,7 @@ type shard struct {
 	unlinked    map[wire.Snowflake]*place   // links without an owner
 	unsaid      map[wire.Snowflake]struct{} // guilds with handouts
 	links       uint64                      // how many there were
+	linked      int                         // how many there are
 	answering   *farAsk                     // what is being answered
 	vacant      *place                      // of a guild that was found not to be, until it is made
 	published   published
@@ -94,7 +95,9 @@ func (s *shard) pass() bool {
 	if len(s.unread) > 0 {
 		s.soonest.Store(1) // The next tick is to try again.
 	}
-	s.stats.guilds.Store(int64(len(s.guilds)))
+	s.stats.guilds.Store(int64(len(s.guilds) - s.linked))
+	s.stats.links.Store(int64(s.linked))
+	s.stats.claims.Store(int64(len(s.claims)))
 	return len(s.work) > 0
 }
 

@@ -108,6 +108,8 @@ type shardStats struct {
 
 	// Atomic: written by the shard, read by metrics.
 	guilds atomic.Int64
+	links  atomic.Int64 // to guilds of other nodes
+	claims atomic.Int64 // of guilds that others are asked for
 }
 
 // handled takes note of a message that a shard began with at start.

@@ -25,7 +25,11 @@ func Admin(n Node, c Config) http.Handler {
 	open := http.NewServeMux()
 	open.HandleFunc("/healthz", d.healthz)
 	open.HandleFunc("/readyz", d.readyz)
-	open.Handle("/", newGuard(c.AdminToken, d.refuse).protect(guarded))
+	if c.Peers {
+		open.Handle("/", guarded)
+	} else {
+		open.Handle("/", newGuard(c.AdminToken, d.refuse).protect(guarded))
+	}
 	return open
 }
 
@@ -41,6 +45,7 @@ func (d *adminDoor) routes(mux *http.ServeMux) {
 		methods{"GET": d.getGuild, "PUT": d.putGuild, "DELETE": d.deleteGuild})
 	d.route(mux, "/v1/guilds/{id}/members", methods{"GET": d.getMembers, "POST": d.postMembers})
 	d.route(mux, "/v1/guilds/{id}/members/{user}", methods{"DELETE": d.deleteMember})
+	d.route(mux, "/v1/guilds/{id}/move", methods{"POST": d.postMove, "DELETE": d.deleteMove})
 	d.route(mux, "/v1/guilds/{id}/events", methods{"POST": d.postGuildEvents})
 
 	d.route(mux, "/v1/sessions", methods{"GET": d.listSessions})
@@ -50,6 +55,7 @@ func (d *adminDoor) routes(mux *http.ServeMux) {
 	d.route(mux, "/v1/voice/servers/{name}",
 		methods{"PUT": d.putVoiceServer, "DELETE": d.deleteVoiceServer})
 	d.route(mux, "/v1/voice/servers/{name}/load", methods{"POST": d.postVoiceLoad})
+	d.route(mux, "/v1/cluster", methods{"GET": d.getCluster})
 	d.route(mux, "/v1/node", methods{"GET": d.getNode})
 	d.route(mux, "/v1/drain", methods{"POST": d.postDrain})
 	d.route(mux, "/debug/check", methods{"GET": d.check})

@@ -25,6 +25,10 @@ type Config struct {
 	Limits      Limits
 	// Log gets what is nobody's refusal: failures of the node and panics. Nil discards.
 	Log *slog.Logger
+	// Elsewhere answers what is about guilds of other nodes; nil: there are none.
+	Elsewhere Elsewhere
+	// Peers says that requests come from other nodes, which have looked at their tokens.
+	Peers bool
 	// Panicked is called for each panic that a handler was saved from.
 	Panicked func()
 }

@@ -29,6 +29,9 @@
 //	                              so on; no events but with ?announce=1
 //	GET    /v1/guilds/{id}/members  all of them as of one moment, in the lines that POST takes
 //	DELETE /v1/guilds/{id}/members/{user}  GUILD_MEMBER_REMOVE, and GUILD_DELETE to that user
+//	POST   /v1/guilds/{id}/move   {"node": name}: the guild is to live there, whatever the ring
+//	                              says; 202 when that is written down
+//	DELETE /v1/guilds/{id}/move   and it goes back to where the ring has it
 //	POST   /v1/guilds/{id}/events  one event {"t","d"}, or lines of them: 202 {"event_index":N}
 //	                              when it has its place. Events that change the guild are applied
 //	                              first; a t of one's own goes to every session of the guild.
@@ -47,6 +50,7 @@
 //	                              it is sent to another. 404 asks for a PUT, as after a restart
 //	DELETE /v1/voice/servers/{name}  it is gone, and who is on it is sent to another
 //	GET    /v1/voice/servers      all of them, with load and users
+//	GET    /v1/cluster            all nodes, with what each of them counts
 //	GET    /v1/node               version, limits in force, counts
 //	POST   /v1/drain              what SIGTERM does
 //	GET    /debug/check           the invariants over live state; 500 with the first that fails

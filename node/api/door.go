@@ -25,6 +25,7 @@ type door struct {
 	limits   Limits
 	log      *slog.Logger
 	panicked func()
+	away     Elsewhere
 	refuse   func(w http.ResponseWriter, r *http.Request, e *Error)
 
 	// One token per request in flight.
@@ -33,6 +34,7 @@ type door struct {
 
 func newDoor(n Node, c Config) door {
 	d := door{node: n, limits: c.Limits.withDefaults(), log: c.Log, panicked: c.Panicked}
+	d.away = c.Elsewhere
 	if d.log == nil {
 		d.log = slog.New(slog.DiscardHandler)
 	}
@@ -73,7 +75,7 @@ func (d *door) route(mux *http.ServeMux, path string, m methods) {
 				Message: "405: Method Not Allowed"})
 			return
 		}
-		d.serve(w, r, h)
+		d.serve(w, r, d.atOwner(path, h))
 	})
 }
 

@@ -30,6 +30,7 @@ type fakeNode struct {
 	typing   int
 	batches  []int // Size of every batch of lines, in order.
 	drained  bool
+	moved    []string // To these nodes, "" for back to the ring.
 
 	notReady, broken error
 	// fail is returned by whatever is asked next and after it, once skip calls went well.
@@ -482,4 +483,15 @@ func (w *watched) Publish(ctx context.Context, id wire.Snowflake, events []Event
 		w.seen <- int(index)
 	}
 	return index, errs, err
+}
+
+func (f *fakeNode) Cluster(context.Context) (ClusterInfo, error) {
+	return ClusterInfo{Self: "fake"}, f.fail
+}
+
+func (f *fakeNode) MoveGuild(_ context.Context, _ wire.Snowflake, node string) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.moved = append(f.moved, node)
+	return f.fail
 }

@@ -20,6 +20,7 @@ type Node interface {
 	Watching
 	Clients
 	Voice
+	Clustering
 }
 
 // Provisioning is what a backend keeps on the node: users, tokens, guilds and members.
@@ -103,6 +104,40 @@ type Voice interface {
 	RemoveVoiceServer(ctx context.Context, name string) error
 	VoiceServers(ctx context.Context) ([]VoiceServerInfo, error)
 }
+
+// Clustering is what an operator asks of the nodes together.
+type Clustering interface {
+	// Cluster is all nodes as this one sees them. One that is alone sees itself.
+	Cluster(ctx context.Context) (ClusterInfo, error)
+	// MoveGuild has a node own a guild whatever the ring says, or, with no name, as the ring says.
+	MoveGuild(ctx context.Context, guild wire.Snowflake, node string) error
+}
+
+// ClusterInfo is what the nodes of a cluster are and do.
+type ClusterInfo struct {
+	Name       string            `json:"name,omitempty"`
+	Self       string            `json:"self"`
+	Generation uint64            `json:"generation"`
+	Nodes      []ClusterNode     `json:"nodes"`
+	Pins       map[string]string `json:"pins,omitempty"` // Guild to node.
+}
+
+// ClusterNode is one of them.
+type ClusterNode struct {
+	Node        string  `json:"node"`
+	Incarnation uint64  `json:"incarnation,omitempty"`
+	Gateway     string  `json:"gateway,omitempty"`
+	Door        string  `json:"door,omitempty"`
+	Version     string  `json:"version,omitempty"`
+	Weight      int     `json:"weight"`
+	Draining    bool    `json:"draining,omitempty"`
+	LeaseMilli  int64   `json:"lease_ms,omitempty"` // That is left, of the node that answers.
+	Counts      *Counts `json:"counts,omitempty"`   // Nil when it did not answer.
+	Error       string  `json:"error,omitempty"`    // Why.
+}
+
+// Counts are those of GET /v1/node.
+type Counts = map[string]int64
 
 // UserInput is a user to create or replace.
 type UserInput struct {

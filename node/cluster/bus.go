@@ -310,6 +310,9 @@ func (b *Bus) ringAll() {
 	}
 }
 
+// Connected says whether NATS is there now.
+func (b *Bus) Connected() bool { return b.nats.IsConnected() }
+
 // Flush waits until NATS has everything that was sent before.
 func (b *Bus) Flush(ctx context.Context) error {
 	for _, p := range b.everyone() {

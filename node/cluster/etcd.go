@@ -42,6 +42,7 @@ type Membership struct {
 	running    sync.WaitGroup
 	expelled   chan struct{} // Rung by the watching goroutine, heard by the renewing one.
 	entered    chan struct{} // The other way round.
+	resigned   chan struct{} // Rung by Resign.
 	leaveOnce  sync.Once
 	leaveError error
 
@@ -49,6 +50,9 @@ type Membership struct {
 	id   clientv3.LeaseID
 	ttl  time.Duration
 	held bool // What LeaseChanged was told last.
+
+	// Atomic: written by Resign, read by the renewing goroutine. When this node is fit again.
+	fit atomic.Pointer[func() bool]
 
 	// Owned by the watching goroutine.
 	state *state
@@ -112,6 +116,7 @@ func Join(ctx context.Context, cfg MembershipConfig) (*Membership, error) {
 		cfg: cfg, log: cfg.Log, prefix: keyPrefix(cfg.Cluster), self: cfg.Self,
 		lease: newLease(time.Now()), state: newState(keyPrefix(cfg.Cluster)),
 		expelled: make(chan struct{}, 1), entered: make(chan struct{}, 1),
+		resigned: make(chan struct{}, 1),
 	}
 	m.stopped, m.stop = context.WithCancel(context.Background())
 	if m.leases, err = cfg.Etcd.client(ctx); err == nil {
@@ -222,6 +227,18 @@ func (m *Membership) Leave(ctx context.Context) error {
 		}
 	})
 	return m.leaveError
+}
+
+// Resign gives the lease back, so that the others take over at once, and has this node join anew
+// when fit says so. It is for a node that cannot do what an owner has to.
+func (m *Membership) Resign(fit func() bool) {
+	m.fit.Store(&fit)
+	ringBell(m.resigned)
+}
+
+// SetDeaf says whether this node hears the others.
+func (m *Membership) SetDeaf(ctx context.Context, deaf bool) error {
+	return m.setSelf(ctx, func(n *Node) { n.Deaf = deaf })
 }
 
 // SetDraining says whether the ring has this node in it.

@@ -56,9 +56,11 @@ type Log struct {
 
 // LogConfig says which log, and what to do with it.
 type LogConfig struct {
-	NATS     NATSConfig
-	Cluster  string
-	Replicas int // Of the stream, 1 to 5; zero is one.
+	NATS    NATSConfig
+	Cluster string
+	// Replicas of the stream, 1 to 5. Zero is what it has, and for one that is made three, or one
+	// where there are less servers than that.
+	Replicas int
 
 	// From is the last sequence that was applied already: what this node kept ends there.
 	From uint64
@@ -95,7 +97,6 @@ func OpenLog(ctx context.Context, cfg LogConfig) (*Log, error) {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
-	cfg.Replicas = max(cfg.Replicas, 1)
 	l := &Log{
 		cfg: cfg, log: cfg.Log, prefix: "throng." + cfg.Cluster + ".dir.",
 		stream:  "THRONG_" + strings.ReplaceAll(cfg.Cluster, ".", "="),
@@ -103,7 +104,7 @@ func OpenLog(ctx context.Context, cfg LogConfig) (*Log, error) {
 	}
 	l.applied.Store(cfg.From)
 	l.stopped, l.stop = context.WithCancel(context.Background())
-	l.writer = newLogWriter(cfg.Replicas > 1)
+	l.writer = newLogWriter(false)
 	err := l.open(ctx)
 	if err != nil {
 		l.Close()
@@ -138,7 +139,9 @@ func (l *Log) open(ctx context.Context) (err error) {
 	}
 	for {
 		try, cancel := context.WithTimeout(ctx, tuning.LogAckTimeout)
-		err = l.makeStream(try)
+		if err = l.chooseReplicas(try); err == nil {
+			err = l.makeStream(try)
+		}
 		cancel()
 		if err == nil || errors.Is(err, errLogBehind) || errors.Is(err, errLogOld) {
 			return err
@@ -148,6 +151,25 @@ func (l *Log) open(ctx context.Context) (err error) {
 			return errors.Join(err, ctx.Err())
 		}
 	}
+}
+
+// chooseReplicas says how many replicas there are to be unless the operator has.
+func (l *Log) chooseReplicas(ctx context.Context) error {
+	const most = 3
+	if l.cfg.Replicas == 0 {
+		switch s, err := l.js.Stream(ctx, l.stream); {
+		case err == nil:
+			l.cfg.Replicas = s.CachedInfo().Config.Replicas
+		case !errors.Is(err, jetstream.ErrStreamNotFound):
+			return err
+		case len(l.nats.Servers()) >= most && l.nats.ConnectedClusterName() != "":
+			l.cfg.Replicas = most
+		default:
+			l.cfg.Replicas = 1
+		}
+	}
+	l.writer = newLogWriter(l.cfg.Replicas > 1)
+	return nil
 }
 
 // failed hears of what no call can return.

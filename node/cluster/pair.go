@@ -12,11 +12,13 @@ const (
 	ResetPeerJoined              // The peer is of a new incarnation.
 	ResetSelfJoined              // This node is.
 	ResetPeerGone                // The peer is no member any more.
+	ResetNonsense                // What the peer sends cannot be read.
 	resetReasonCount = iota
 )
 
 var resetReasons = [resetReasonCount]string{
 	"", "gap", "peer", "overflow", "silence", "peer_joined", "self_joined", "peer_gone",
+	"nonsense",
 }
 
 func (r ResetReason) String() string { return resetReasons[r] }

@@ -70,6 +70,15 @@ func (p *Peer) Send(epoch uint64, item []byte) bool {
 	return true
 }
 
+// End ends an epoch because what the peer sends makes no sense. OnReset is called.
+func (p *Peer) End(epoch uint64) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if epoch == p.epoch && epoch != 0 {
+		p.end(ResetNonsense)
+	}
+}
+
 // Hold says that this node counts on the peer until Release, as often as that: the two exchange
 // beats then, and silence and the loss of the last batch are noticed.
 func (p *Peer) Hold() {

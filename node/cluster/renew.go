@@ -95,6 +95,10 @@ func (m *Membership) renew() {
 		case <-m.expelled:
 			timer.Stop()
 			gone = m.absent(m.View())
+		case <-m.resigned:
+			timer.Stop()
+			gone = true
+			m.giveBack()
 		case <-timer.C:
 			next = time.Now()
 			gone = m.tryRenew(next)
@@ -107,11 +111,36 @@ func (m *Membership) renew() {
 			continue
 		}
 		m.log.Warn("cluster: this node is no member any more", "incarnation", m.Incarnation())
-		if m.enter(m.stopped) != nil {
+		if !m.waitFit() || m.enter(m.stopped) != nil {
 			return
 		}
 		m.log.Info("cluster: joined again", "incarnation", m.Incarnation())
 		next = time.Now()
+	}
+}
+
+// giveBack ends the lease for the others too. If etcd cannot be told, they wait for its end.
+func (m *Membership) giveBack() {
+	m.lease.end()
+	m.tell()
+	ctx, cancel := context.WithTimeout(m.stopped, tuning.EtcdTimeout)
+	defer cancel()
+	if _, err := m.leases.Revoke(ctx, m.id); err != nil {
+		m.log.Warn("cluster: the lease was not given back", "error", err)
+	}
+}
+
+// waitFit waits until a node that has resigned is fit to join again; false means the end.
+func (m *Membership) waitFit() bool {
+	for {
+		fit := m.fit.Load()
+		if fit == nil || (*fit)() {
+			m.fit.Store(nil)
+			return m.stopped.Err() == nil
+		}
+		if !pause(m.stopped, tuning.EtcdRetryPause) {
+			return false
+		}
 	}
 }
 

@@ -34,12 +34,14 @@ type Node struct {
 	// revision that created the record, which nobody has to write into it.
 	Incarnation uint64 `json:"-"`
 	Gateway     string `json:"gateway,omitempty"` // URL for clients, of this node alone.
-	API         string `json:"api,omitempty"`     // host:port
-	Admin       string `json:"admin,omitempty"`   // host:port
+	Door        string `json:"door,omitempty"`    // host:port, for other nodes.
+	Key         string `json:"key,omitempty"`     // What they show there.
 	Version     string `json:"version,omitempty"`
 	Weight      int    `json:"weight"` // store.RingWeight is a node like any other.
 	// Draining: it owns nothing any more, and what it owned is on its way elsewhere.
 	Draining bool `json:"draining,omitempty"`
+	// Deaf: it has no connection to NATS.
+	Deaf bool `json:"deaf,omitempty"`
 }
 
 // Node is the record of a node.
@@ -51,6 +53,11 @@ func (v *View) Node(name string) (n Node, known bool) {
 		return Node{}, false
 	}
 	return v.Nodes[at], true
+}
+
+// Hears says whether any node but this one hears others.
+func (v *View) Hears(but string) bool {
+	return slices.ContainsFunc(v.Nodes, func(n Node) bool { return n.Name != but && !n.Deaf })
 }
 
 // Owner is the node that owns a guild, or "" when none can.

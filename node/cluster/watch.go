@@ -31,6 +31,9 @@ func (m *Membership) load(ctx context.Context) error {
 		return fmt.Errorf("%w (revision %d after %d)", errWentBack, r.Header.Revision,
 			m.state.revision)
 	}
+	if m.view.Load() != nil && uint64(r.Header.Revision) == m.state.revision {
+		return nil
+	}
 	s := newState(m.prefix)
 	for _, kv := range r.Kvs {
 		m.refused(s.put(string(kv.Key), kv.Value, uint64(kv.CreateRevision)))
@@ -83,7 +86,9 @@ func (m *Membership) watch() {
 //
 // A connection whose other end is gone looks like one on which nothing happens, and gRPC asks such
 // a connection for life every ten seconds at most. That is too long to miss that a node is lost.
-// So the watch itself is asked how far it is, which any member that works answers at once.
+// So the watch itself is asked how far it is, which any member that works answers at once: but not
+// before the first change, since the watch begins at a revision to come (progressIfSync of etcd
+// 3.6). Until then everything is read now and then.
 func (m *Membership) follow(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(clientv3.WithRequireLeader(ctx))
 	defer cancel()
@@ -91,7 +96,7 @@ func (m *Membership) follow(ctx context.Context) error {
 		clientv3.WithRev(int64(m.state.revision)+1))
 	ask := time.NewTicker(tuning.WatchAskInterval)
 	defer ask.Stop()
-	heard := time.Now()
+	heard, answers := time.Now(), false
 	for {
 		select {
 		case r, open := <-changes:
@@ -101,13 +106,18 @@ func (m *Membership) follow(ctx context.Context) error {
 			if err := r.Err(); err != nil {
 				return err
 			}
-			heard = time.Now()
+			heard, answers = time.Now(), true
 			m.apply(r.Events)
 		case <-m.entered:
 			m.publish()
 		case <-ask.C:
-			if time.Since(heard) > tuning.WatchSilenceMax {
+			if silent := time.Since(heard) > tuning.WatchSilenceMax; silent && answers {
 				return errWatchSilent
+			} else if silent {
+				if err := m.load(ctx); err != nil {
+					return err
+				}
+				heard = time.Now()
 			}
 			asking, done := context.WithTimeout(ctx, tuning.WatchAskInterval)
 			_ = m.data.RequestProgress(asking)
@@ -116,12 +126,16 @@ func (m *Membership) follow(ctx context.Context) error {
 	}
 }
 
-// apply makes one View of changes that came together.
+// apply makes one View of changes that came together, unless they have been read already.
 func (m *Membership) apply(events []*clientv3.Event) {
-	if len(events) == 0 {
+	read := m.state.revision
+	if len(events) == 0 || uint64(events[len(events)-1].Kv.ModRevision) <= read {
 		return
 	}
 	for _, e := range events {
+		if uint64(e.Kv.ModRevision) <= read {
+			continue
+		}
 		key := string(e.Kv.Key)
 		if e.Type == clientv3.EventTypeDelete {
 			m.state.delete(key)

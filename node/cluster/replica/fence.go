@@ -51,6 +51,26 @@ func (d *Directory) Seal(ctx context.Context, node string, incarnation uint64) e
 	return d.writeFence(ctx, node, incarnation, true)
 }
 
+// SealOthers seals all nodes but those that are there, by their names and incarnations, as of a
+// generation: who has joined since is none that was lost.
+func (d *Directory) SealOthers(ctx context.Context, there map[string]uint64,
+	generation uint64) error {
+	d.mu.Lock()
+	lost := map[string]uint64{}
+	for node, f := range d.fences {
+		if !f.Sealed && f.Incarnation <= generation && f.Incarnation != there[node] {
+			lost[node] = f.Incarnation
+		}
+	}
+	d.mu.Unlock()
+	for node, incarnation := range lost {
+		if err := d.Seal(ctx, node, incarnation); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // writeFence makes a node's subject end with this, or with something later.
 func (d *Directory) writeFence(ctx context.Context, node string, incarnation uint64,
 	sealed bool) error {

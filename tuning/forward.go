@@ -1,0 +1,44 @@
+package tuning
+
+import "time"
+
+// Many nodes: requests on their way to the guild's owner (node, HTTP).
+const (
+	// PeerDialTimeout is how long another node may take to be connected to, on a local network.
+	PeerDialTimeout = time.Second
+
+	// PeerAnswerTimeout is how long it may take to say that it wants the body.
+	PeerAnswerTimeout = 2 * time.Second
+
+	// PeerConnectionsMax go to each other node, twice as many as requests are in flight at 5 ms
+	// each and 10,000 a second.
+	PeerConnectionsMax = 100
+
+	// HeldRequestsMax wait for a guild that is between two owners, for HeldRequestTimeout: as long
+	// as it takes others to notice a lost node and go on, less what a client is ready to wait.
+	HeldRequestsMax    = 1024
+	HeldRequestTimeout = 2 * time.Second
+	HeldRequestPause   = 50 * time.Millisecond
+)
+
+// Many nodes: events that come by NATS (node/cluster, Ingest).
+const (
+	// IngestLanes of messages are done at once, as many as wait for one another's writes to the
+	// log, and IngestLaneMax wait in each.
+	IngestLanes   = 64
+	IngestLaneMax = 64
+)
+
+// Many nodes: a node without NATS (node).
+const (
+	// DeafLookInterval is how often a node looks whether NATS is there, DeafAfter how long it may
+	// be away, for a server to start again, and DeafPatience how much later the records of others
+	// are believed: all of them notice a lost server within two pings.
+	DeafLookInterval = 250 * time.Millisecond
+	DeafAfter        = time.Second
+	DeafPatience     = 2 * NATSPingInterval
+)
+
+// ColdSpan is how long a node that has joined others takes to admit as many sessions a second as it
+// may: 50,000 identifies by then, which have brought its guilds.
+const ColdSpan = 10 * time.Second
