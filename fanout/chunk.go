@@ -29,6 +29,7 @@ type Query struct {
 	found    []store.Member // Ascending.
 	notFound []wire.Snowflake
 	begun    bool
+	first    int // Index of the chunk that it begins with.
 	count    int // Of members in the answer.
 	index    int // Of the next chunk.
 }
@@ -59,11 +60,21 @@ func (g *Guild) MembersQuery(
 	return q, nil
 }
 
+// GoOn has the answer go on with the chunk at index, of members from a user on. For whoever asks
+// chunk by chunk there is no one moment at which all of it is true: members come and go, and each
+// chunk says how many there are as it looks then. A client that goes by the last one that it has
+// got, or by one that is not full, has everybody in the end who was there all the time.
+func (q *Query) GoOn(from uint64, index int) { q.from, q.first, q.index = from, index, index }
+
+// Place is where GoOn would go on.
+func (q *Query) Place() (from uint64, index int) { return q.from, q.index }
+
 // Done reports whether all chunks have been handed out.
 func (q *Query) Done() bool { return q.begun && q.index >= q.chunks() }
 
-// chunks returns how many chunks the answer has: at least one, if only to say that nobody matches.
-func (q *Query) chunks() int { return max(1, (q.count+chunkMembers-1)/chunkMembers) }
+// chunks returns how many chunks the answer has: at least one, if only to say that nobody matches,
+// or that nobody is left.
+func (q *Query) chunks() int { return max(q.first+1, (q.count+chunkMembers-1)/chunkMembers) }
 
 // Next returns the next chunks, at most max of them; none when done.
 func (q *Query) Next(max int) (chunks []*wire.Dispatch) {
@@ -92,7 +103,8 @@ func (q *Query) find() {
 			}
 		}
 	case *q.cmd.Query == "":
-		q.listed, q.count = true, q.members.Len()
+		q.listed = true
+		q.count = q.first*chunkMembers + q.members.Len() - q.members.Before(q.from)
 		if q.cmd.Limit > 0 {
 			q.count = min(q.count, q.cmd.Limit)
 		}
@@ -157,8 +169,8 @@ func (q *Query) nextMembers() []store.Member {
 		}
 		members = append(members, m)
 	}
-	if count > 0 {
-		q.from = members[count-1].User + 1
+	if len(members) > 0 {
+		q.from = members[len(members)-1].User + 1
 	}
 	return members
 }

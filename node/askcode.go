@@ -57,6 +57,7 @@ func appendAsk(dst []byte, m guildMessage) (out []byte, travels bool) {
 		dst = appendPresence(begin(askPresence), &m.presence)
 	case *queryMembers:
 		dst = appendMembers(appendAsker(begin(askMembers), m.asker), &m.command)
+		dst = m.at.append(dst)
 	case *askGuild:
 		dst = pack.AppendID(appendAsker(begin(askInfo), m.asker), m.command.GuildID)
 		dst = appendStrings(dst, m.command.Fields)
@@ -93,7 +94,7 @@ func parseAsk(b []byte) (m guildMessage, err error) {
 	case askPresence:
 		m = &setPresence{guild, handle, readPresence(&r)}
 	case askMembers:
-		m = &queryMembers{guild, readAsker(&r, handle), readMembers(&r)}
+		m = &queryMembers{guild, readAsker(&r, handle), readMembers(&r), readChunkPlace(&r)}
 	case askInfo:
 		m = &askGuild{guild, readAsker(&r, handle),
 			wire.ChannelInfoCommand{GuildID: r.ID(), Fields: readStrings(&r)}}

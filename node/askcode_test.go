@@ -36,7 +36,7 @@ func fullAsks() []guildMessage {
 		&setPresence{guild, h, presence},
 		&queryMembers{guild, who, wire.MembersCommand{GuildID: guild.guild,
 			MoreGuildIDs: []wire.Snowflake{7}, Query: ptr("an"), UserIDs: []wire.Snowflake{8, 9},
-			Limit: 100, Presences: true, Nonce: "nonce"}},
+			Limit: 100, Presences: true, Nonce: "nonce"}, chunkPlace{1 << 40, 1 << 60, 1000}},
 		&askGuild{guild, who, wire.ChannelInfoCommand{GuildID: guild.guild,
 			Fields: []string{"status", "voice_start_time"}}},
 		&subscribeGuild{guild, h, wire.Subscription{Typing: ptr(true), Threads: ptr(true),

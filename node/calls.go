@@ -134,16 +134,24 @@ type asker struct {
 
 func (s *session) asker(l *loop) asker { return asker{s.handle(l), s.user, s.intents} }
 
-// queryMembers plans the answer to a member request; the loop has it made and sends it.
+// queryMembers plans the answer to a member request; the loop has it made and sends it. Among other
+// nodes it asks for one chunk; see farMembers.
 type queryMembers struct {
 	guildCall
 	asker
 	command wire.MembersCommand
+	at      chunkPlace
 }
 
-func (m *queryMembers) kind() messageKind        { return kindMembers }
-func (m *queryMembers) from() fanout.Handle      { return m.handle }
-func (m *queryMembers) refuse(s *shard, _ error) { s.core.drop(RefusedCommand) }
+func (m *queryMembers) kind() messageKind   { return kindMembers }
+func (m *queryMembers) from() fanout.Handle { return m.handle }
+
+func (m *queryMembers) refuse(s *shard, err error) {
+	s.core.drop(RefusedCommand)
+	if m.at.ask != 0 {
+		s.answerer(m).refuse(err)
+	}
+}
 
 func (m *queryMembers) apply(s *shard, g *fanout.Guild) {
 	if g == nil {
@@ -153,6 +161,10 @@ func (m *queryMembers) apply(s *shard, g *fanout.Guild) {
 	q, err := g.MembersQuery(m.command, m.user, m.intents, s.core.wall())
 	if err != nil {
 		m.refuse(s, err)
+		return
+	}
+	if m.at.ask != 0 {
+		s.makeChunk(m, &q)
 		return
 	}
 	if int(m.handle.Loop) >= len(s.core.loops) {

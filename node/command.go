@@ -198,7 +198,12 @@ func (l *loop) requestMembers(k *socket, s *session, d []byte) {
 			h.lists[c.GuildID] = l.time
 		}
 	}
-	l.ask(s, c.GuildID, &queryMembers{guildCall{c.GuildID}, s.asker(l), c})
+	q := &queryMembers{guildCall{c.GuildID}, s.asker(l), c, chunkPlace{}}
+	if l.core.mesh.many() && s.has(c.GuildID) {
+		l.calls.push(&startStream{&memberStream{to: q.handle, far: &farMembers{query: *q}}})
+		return
+	}
+	l.ask(s, c.GuildID, q)
 }
 
 func (l *loop) rateLimited(s *session, c wire.MembersCommand, seconds float64) {
@@ -220,6 +225,7 @@ func (l *loop) rateLimited(s *session, c wire.MembersCommand, seconds float64) {
 type memberStream struct {
 	to     fanout.Handle
 	query  *fanout.Query
+	far    *farMembers // in place of query, among other nodes
 	making bool
 	over   bool
 
@@ -253,7 +259,7 @@ func (l *loop) goOnStreams() {
 	l.endStreams()
 	first := l.streamTurn
 	for i := range l.streams {
-		if l.making == makingMax {
+		if l.making == makingMax && l.asking == askingMax {
 			return
 		}
 		at := (first + i) % len(l.streams)
@@ -262,7 +268,7 @@ func (l *loop) goOnStreams() {
 		if m.making || s.socket == nil || l.out.Unsent(s.slot) > l.core.limits.chunksAheadMax {
 			continue
 		}
-		if l.makeChunks(m) {
+		if m.far != nil && l.askChunk(s, m) || m.far == nil && l.makeChunks(m) {
 			l.streamTurn = at + 1
 		}
 	}
@@ -273,6 +279,7 @@ func (l *loop) goOnStreams() {
 // which would leave a request in the line twice, or nowhere.
 func (l *loop) endStreams() {
 	kept := l.streams[:0]
+	l.asking = 0
 	for _, m := range l.streams {
 		s := l.session(m.to)
 		if s != nil && m.over {
@@ -280,6 +287,7 @@ func (l *loop) endStreams() {
 		}
 		if s != nil && m != nil {
 			kept = append(kept, m)
+			l.asking += m.farUnderWay(l.time)
 		}
 	}
 	clear(l.streams[len(kept):])
@@ -298,6 +306,9 @@ func (h *habits) nextRequest() *memberStream {
 
 // makeChunks has a worker make the next chunks.
 func (l *loop) makeChunks(m *memberStream) bool {
+	if l.making == makingMax {
+		return false
+	}
 	m.making = l.core.submit(func() {
 		var chunks []*wire.Dispatch // None, and so the end, should Next fail.
 		defer func() { l.calls.push(&moreChunks{m, chunks}) }()

@@ -133,6 +133,8 @@ type settings struct {
 	flushBytesMax     int
 	controlBytesMax   int
 	chunksAheadMax    int
+	chunkAnswerMilli  int64 // of another node
+	chunkAgainMilli   int64
 	node              string
 	publicURL         string
 	trace             string // names the node in HELLO and READY

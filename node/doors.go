@@ -341,9 +341,9 @@ func (n *Node) meet(member []byte) error {
 	return err
 }
 
-// PublishUser gives events to all live sessions of a user. Events that are no guild's go to the
-// session of shard 0 only, as the protocol says.
-func (n *Node) PublishUser(_ context.Context, user wire.Snowflake, events []api.EventInput) (
+// PublishUser gives events to all live sessions of a user, here and on other nodes; see userCalls.
+// Events that are no guild's go to the session of shard 0 only, as the protocol says.
+func (n *Node) PublishUser(ctx context.Context, user wire.Snowflake, events []api.EventInput) (
 	sessions int, rejected []error, err error) {
 	var dispatches []*wire.Dispatch
 	rejected = make([]error, len(events))
@@ -374,7 +374,7 @@ func (n *Node) PublishUser(_ context.Context, user wire.Snowflake, events []api.
 	for _, h := range live {
 		n.core.loops[h.Loop].inbox.push(&userEvents{h, dispatches})
 	}
-	return len(live), rejected, nil
+	return len(live) + n.core.mesh.tellNodes(ctx, user, dispatches), rejected, nil
 }
 
 // userEvents are events for one session because of its user.

@@ -9,7 +9,7 @@ import (
 )
 
 // itemKind says what an item between two nodes is. Each begins with its kind, its
-// guild and the generation that the sender knows.
+// guild, or user, and the generation that the sender knows.
 type itemKind uint8
 
 const (
@@ -19,6 +19,9 @@ const (
 	itemClaim                     // To everybody.
 	itemClaimed                   // To who claims: the claim's generation, the answer, a number.
 	itemHandedOut                 // To the owner: number of the link, how many of its events.
+	itemChunk                     // To who asked for a part of a list of members; see farMembers.
+	itemUser                      // To everybody, of a user: number of the call or 0, name, body.
+	itemUserTold                  // To who asked: number of the call, how many sessions.
 	itemKinds
 )
 
@@ -67,6 +70,12 @@ func (s *shard) far(m *farItem) {
 		err = s.claimAnswered(m)
 	case itemHandedOut:
 		err = s.handedOut(m)
+	case itemChunk:
+		err = s.chunk(m)
+	case itemUser:
+		err = s.userNews(m)
+	case itemUserTold:
+		err = s.userTold(m)
 	}
 	if err != nil {
 		s.core.mesh.void(m.remote, err)

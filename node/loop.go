@@ -35,7 +35,9 @@ type loop struct {
 	blocked    []*socket
 	joining    int // of sessions: joins that their guilds have not answered
 	streams    []*memberStream
-	making     int   // of streams: at how many workers are
+	making     int // of streams: at how many workers are
+	asking     int // of streams: of how many another node is asked for a chunk
+	asks       uint64
 	streamTurn int   // of streams: behind the one that was made for last
 	sentAway   int   // sockets that a drain has told to reconnect
 	putOff     int   // receivers looked at since the last writes to many

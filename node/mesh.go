@@ -39,6 +39,8 @@ type mesh struct {
 	view  atomic.Pointer[cluster.View]
 	table atomic.Pointer[remotes]
 
+	users userCalls
+
 	// Atomic: the greatest generation that any node is known to have.
 	heard atomic.Uint64
 

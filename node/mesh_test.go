@@ -16,16 +16,19 @@ type meshClient struct {
 	marks []int          // Messages; 0 for GUILD_CREATE.
 	heard map[string]int // Events, by name.
 	last  map[string]string
+	lists map[string]*listAnswer // By nonce.
 }
 
 func (m *handMesh) dial(n *meshNode, user wire.Snowflake) *meshClient {
 	c := &meshClient{handClient: n.dial(m.rng.IntN(2), user), node: n,
-		heard: map[string]int{}, last: map[string]string{}}
+		heard: map[string]int{}, last: map[string]string{}, lists: map[string]*listAnswer{}}
 	c.hear = func(payload []byte) {
 		name, _ := wire.Field(payload, "t")
 		c.heard[string(name)]++
 		c.last[string(name)] = string(payload)
 		switch begins := payload[:min(len(payload), 48)]; {
+		case bytes.Contains(begins, []byte(`"GUILD_MEMBERS_CHUNK"`)):
+			c.chunk(payload)
 		case bytes.Contains(begins, []byte(`"GUILD_CREATE"`)):
 			c.marks = append(c.marks, 0)
 		case bytes.Contains(begins, []byte(`"MESSAGE_CREATE"`)):

@@ -117,6 +117,7 @@ func (s *session) has(guild wire.Snowflake) bool {
 
 // forget takes a guild off the list, after it has sent the session away.
 func (s *session) forget(guild wire.Snowflake) {
+	s.unanswered(guild)
 	if s.habits != nil {
 		delete(s.habits.wants, guild)
 		delete(s.habits.voice, guild)
@@ -133,6 +134,7 @@ func (s *session) forget(guild wire.Snowflake) {
 
 // unask makes a guild that was asked one that is still to be: it is the next.
 func (s *session) unask(guild wire.Snowflake) {
+	s.unanswered(guild)
 	for i, g := range s.guilds[:s.asked] {
 		if g == guild {
 			s.asked--

@@ -90,6 +90,8 @@ func (s *settings) queues() {
 	s.flushBytesMax = tuning.FlushBytesMax
 	s.controlBytesMax = tuning.ControlBytesMax
 	s.chunksAheadMax = tuning.ChunksAheadMax
+	s.chunkAnswerMilli = milli(tuning.ChunkAnswerTimeout)
+	s.chunkAgainMilli = milli(tuning.ChunkRetryPause)
 	s.errandLimits = courierLimits
 }
 

@@ -119,6 +119,19 @@ func (t *memberTable) Range(f func(Member) bool) {
 	}
 }
 
+// Before returns how many members come before the user. It looks at every page.
+func (t *memberTable) Before(user uint64) (count int) {
+	if t.count == 0 {
+		return 0
+	}
+	last := t.page(user)
+	for _, p := range t.pages[:last] {
+		count += len(p.rows)
+	}
+	at, _ := t.pages[last].search(user)
+	return count + at
+}
+
 // From returns the members from the user on, ascending.
 func (t *memberTable) From(user uint64) iter.Seq[Member] {
 	return func(yield func(Member) bool) {

@@ -60,6 +60,24 @@ const SweepLooksMax = 20_000
 // what has long been done.
 const HandoutsMax = GuildEventsMax / 8
 
+// UserEventsTimeout is how long who publishes to a user waits for the answers of all nodes. One that
+// is lost answers nothing until the others know of it.
+const UserEventsTimeout = time.Second
+
+// What a session asks of a guild's members, on another node.
+const (
+	// ChunksAskedMax chunks are asked for at a time by one loop, whatever the number of lists that
+	// its sessions want: with 64 loops of some 400 KB each that is what may wait for a peer.
+	ChunksAskedMax = 2
+
+	// ChunkAnswerTimeout is when a chunk is asked for again. That a node is lost, or the guild has
+	// moved, is known far sooner; this is for an answer that nothing is known of.
+	ChunkAnswerTimeout = 30 * time.Second
+
+	// ChunkRetryPause is waited when the other node has too much to do.
+	ChunkRetryPause = time.Second
+)
+
 // Many nodes: what flows between them (node/cluster, NATS).
 const (
 	// NATSTimeout bounds one attempt to connect, and one write to a server that does not read.
