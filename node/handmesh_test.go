@@ -32,6 +32,7 @@ type meshNode struct {
 	name        string
 	lost        bool   // Nothing of it runs any more.
 	held        bool   // Nothing of it runs for now.
+	zombie      bool   // The others take it for gone, and it does not know.
 	incarnation uint64 // 0 while its lease is gone
 	born        uint64 // the last one
 	applied     int
@@ -82,7 +83,13 @@ func (m *handMesh) join(name string, users int) *meshNode {
 	})
 	c := n.core
 	c.courier.ring = func() { n.rung = true }
-	c.keep = func(ops []store.Op, done func(error)) { m.log = append(m.log, logged{n, ops, done}) }
+	c.keep = func(ops []store.Op, done func(error)) {
+		if n.zombie && len(ops) > 0 {
+			done(errInternal) // The log is closed to what it was.
+			return
+		}
+		m.log = append(m.log, logged{n, ops, done})
+	}
 	c.mesh.owning = func() uint64 { return n.incarnation }
 	c.mesh.stored = func() uint64 { return uint64(n.stored) }
 	c.mesh.catchUp = func(_ *cluster.View, after uint64, done func(error)) {
@@ -93,7 +100,7 @@ func (m *handMesh) join(name string, users int) *meshNode {
 		m.t.Errorf("%s ends what is between it and %s: %v", n.name, r.node, why)
 	}
 	for _, o := range m.all {
-		if !o.lost {
+		if !o.lost && !o.zombie {
 			m.connect(n, o)
 		}
 	}
@@ -110,31 +117,31 @@ func (m *handMesh) bear(n *meshNode) {
 	n.mesh.become(n.born)
 }
 
-// expel has the others take a node for gone that is not, and the node come back.
+// expel has the others take a node for gone that is not.
 func (m *handMesh) expel(n *meshNode) {
-	n.incarnation = 0
-	weight := m.weights[n.name]
 	delete(m.weights, n.name)
 	for _, o := range m.live() {
-		if o != n {
+		if o != n && n.pipes[o] != nil && !n.pipes[o].over {
 			m.disconnect(n, o)
 		}
 	}
-	v := m.view()
-	for _, o := range m.live() {
-		if o != n {
-			o.mesh.show(v)
-		}
-	}
-	for range m.rng.IntN(60) {
+	n.zombie = true
+	m.show()
+}
+
+// takeBack has a node that was expelled come back: it notices, and begins anew.
+func (m *handMesh) takeBack(n *meshNode) {
+	n.incarnation = 0
+	for range m.rng.IntN(30) {
 		m.step()
 	}
+	n.zombie = false
 	for _, o := range m.live() {
-		if o != n {
+		if o != n && !o.zombie {
 			m.connect(n, o)
 		}
 	}
-	m.weights[n.name] = weight
+	m.weights[n.name] = store.RingWeight
 	m.bear(n)
 	m.show()
 }
@@ -180,7 +187,9 @@ func (m *handMesh) lose(n *meshNode) {
 	n.lost = true
 	delete(m.weights, n.name)
 	for _, o := range m.live() {
-		m.disconnect(n, o)
+		if n.pipes[o] != nil && !n.pipes[o].over {
+			m.disconnect(n, o)
+		}
 	}
 }
 
@@ -218,7 +227,9 @@ func compareStrings(a, b string) int {
 func (m *handMesh) show() {
 	v := m.view()
 	for _, n := range m.live() {
-		n.mesh.show(v)
+		if !n.zombie {
+			n.mesh.show(v)
+		}
 	}
 }
 
@@ -348,7 +359,7 @@ func (m *handMesh) putAway(guild wire.Snowflake, members ...wire.Snowflake) {
 func (m *handMesh) owner(guild wire.Snowflake) (owner *meshNode) {
 	for _, n := range m.live() {
 		s := n.shardOf(guild)
-		if p := s.guilds[guild]; p != nil && p.guild != nil && !s.parks(p) {
+		if p := s.guilds[guild]; p != nil && p.guild != nil && !n.zombie && !s.parks(p) {
 			if owner != nil {
 				m.t.Fatalf("%s and %s both own guild %d", owner.name, n.name, guild)
 			}

@@ -15,7 +15,7 @@ func (m *handMesh) ask(guild wire.Snowflake,
 	run func(s *shard, g *fanout.Guild, now int64) (*fanout.Guild, fanout.Change, error)) (
 	asked bool) {
 	for _, n := range m.live() {
-		if _, here := n.mesh.owner(guild); here {
+		if _, here := n.mesh.owner(guild); here && !n.zombie {
 			n.shardOf(guild).inbox.push(&guildWork{guildCall{guild}, context.Background(),
 				kindProvision, run, make(chan error, 1)})
 			return true

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"testing"
 
+	"throng/store"
 	"throng/wire"
 )
 
@@ -16,6 +17,7 @@ type nemesis struct {
 	marks   map[wire.Snowflake]int
 	clients []*meshClient
 	names   int
+	lists   int
 }
 
 // TestNodesComeAndGo: whatever happens to the nodes, a session whose node lives hears every message
@@ -56,8 +58,16 @@ func comeAndGo(t *testing.T, seed uint64) {
 	m.end(seed)
 }
 
-// furnish puts the guilds into a node's directory.
+// furnish puts the guilds into a node's directory. Each third user is a person.
 func (m *nemesis) furnish(n *meshNode) {
+	for u := 3; u <= m.users; u += 3 {
+		record := &store.User{ID: uint64(u), Name: "p", Doc: fmt.Sprintf(
+			`{"id":"%d","username":"p"}`, u)}
+		err := n.dir.Apply([]store.Op{{Kind: store.OpPutUser, User: uint64(u), UserRecord: record}})
+		if err != nil {
+			m.t.Fatal(err)
+		}
+	}
 	for i, g := range m.guilds {
 		var members []wire.Snowflake
 		for u := i; u < m.users; u += len(m.guilds) {
@@ -76,6 +86,8 @@ func (m *nemesis) act() {
 	live := m.live()
 	n := live[m.rng.IntN(len(live))]
 	switch what := m.rng.IntN(100); {
+	case what < 20 && len(m.clients) > 0:
+		m.talk(m.clients[m.rng.IntN(len(m.clients))])
 	case what < 50:
 		g := m.guilds[m.rng.IntN(len(m.guilds))]
 		if m.publish(g, m.marks[g]+1) {
@@ -83,7 +95,7 @@ func (m *nemesis) act() {
 		}
 	case what < 68:
 		if user := m.idle(); user != 0 && n.incarnation != 0 {
-			m.clients = append(m.clients, m.dial(n, user))
+			m.enter(n, user)
 		}
 	case what < 73 && len(m.clients) > 0:
 		i := m.rng.IntN(len(m.clients))
@@ -95,11 +107,11 @@ func (m *nemesis) act() {
 	case what < 83:
 		m.show()
 	case what < 88 && len(live) > 1:
-		if o := live[m.rng.IntN(len(live))]; o != n {
+		if o := live[m.rng.IntN(len(live))]; o != n && !n.zombie && !o.zombie {
 			m.disconnect(n, o)
 			m.connect(n, o)
 		}
-	case what < 90 && len(live) > 2:
+	case what < 90 && len(live) > 2 && len(m.weights) > 1:
 		m.kill(n)
 	case what < 92 && len(live) < 4:
 		m.names++
@@ -107,10 +119,53 @@ func (m *nemesis) act() {
 		m.show()
 	case what < 95 && n.incarnation != 0:
 		n.incarnation = 0
-	case what < 98:
+	case what < 97:
 		m.leaseBack(n)
-	case len(live) > 1:
+	case n.zombie:
+		m.takeBack(n)
+	case len(m.weights) > 1 && m.weights[n.name] > 0:
 		m.expel(n)
+	}
+}
+
+// enter begins a session.
+func (m *nemesis) enter(n *meshNode, user wire.Snowflake) {
+	c := m.dial(n, user)
+	if c.passive = user%3 == 0; c.passive {
+		// It is said as soon as the session is ready, and holds for as long as it lasts.
+		hear := c.hear
+		said := false
+		c.hear = func(payload []byte) {
+			if hear(payload); !said && c.heard[`"READY"`] > 0 {
+				said = true
+				n.jobs = append(n.jobs, func() {
+					c.say(fmt.Sprintf(`{"op":14,"d":{"guild_id":"%d","typing":true}}`,
+						m.guildOf(user)))
+				})
+			}
+		}
+	}
+	m.clients = append(m.clients, c)
+}
+
+// talk has a client say something to its guild, or the guild's backend something of it.
+func (m *nemesis) talk(c *meshClient) {
+	guild := m.guildOf(c.user)
+	if c.ready == 0 {
+		return
+	}
+	switch m.rng.IntN(4) {
+	case 0:
+		c.say(`{"op":3,"d":{"since":null,"activities":[],"afk":false,"status":"idle"}}`)
+	case 1:
+		if len(c.marks) > 0 && c.heard[`"GUILD_DELETE"`] == 0 {
+			m.lists++
+			c.list(guild, fmt.Sprint("n", m.lists), `"query":"u","limit":9`)
+		}
+	case 2:
+		m.remove(guild, c.user)
+	case 3:
+		m.add(guild, c.user)
 	}
 }
 
@@ -156,13 +211,21 @@ func (m *nemesis) idle() wire.Snowflake {
 // end ends all trouble. What is published then, all must hear.
 func (m *nemesis) end(seed uint64) {
 	for _, n := range m.live() {
+		if n.zombie {
+			m.takeBack(n)
+		}
 		m.leaseBack(n)
 	}
 	m.show()
-	for user := m.idle(); user != 0; user = m.idle() {
-		m.clients = append(m.clients, m.dial(m.live()[m.rng.IntN(len(m.live()))], user))
+	m.calm()
+	for u := range m.users {
+		user := wire.Snowflake(u + 1)
+		m.add(m.guildOf(user), user)
 	}
-	m.settle()
+	for user := m.idle(); user != 0; user = m.idle() {
+		m.enter(m.live()[m.rng.IntN(len(m.live()))], user)
+	}
+	m.calm()
 	for _, g := range m.guilds {
 		for range 3 {
 			if !m.publish(g, m.marks[g]+1) {
@@ -180,6 +243,12 @@ func (m *nemesis) end(seed uint64) {
 	for _, c := range m.clients {
 		if err := c.check(); err != nil {
 			m.t.Errorf("seed %d: user %d: %v", seed, c.user, err)
+		}
+		for nonce, a := range c.lists {
+			if a.wrong != "" || !a.over && c.heard[`"GUILD_DELETE"`] == 0 {
+				m.t.Errorf("seed %d: user %d: list %s: %d chunks, %s", seed, c.user, nonce, a.chunks,
+					a.wrong)
+			}
 		}
 		last := -1
 		if len(c.marks) > 0 {

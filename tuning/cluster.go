@@ -60,8 +60,8 @@ const SweepLooksMax = 20_000
 // what has long been done.
 const HandoutsMax = GuildEventsMax / 8
 
-// UserEventsTimeout is how long who publishes to a user waits for the answers of all nodes. One that
-// is lost answers nothing until the others know of it.
+// UserEventsTimeout is how long who publishes to a user waits for the answers of all nodes. One
+// that is lost answers nothing until the others know of it.
 const UserEventsTimeout = time.Second
 
 // What a session asks of a guild's members, on another node.
