@@ -60,10 +60,7 @@ func (l *loop) start(k *socket, cmd wire.Command, rest []byte) (moved bool) {
 	case cmd.Op == wire.OpIdentify:
 		l.identify(k, cmd.Data)
 	case !l.core.returns.take(now):
-		l.core.resumes.late.Add(1)
-		// The session stays: d is true. The heartbeat request is for discordgo; see refuseSession.
-		k.control = wire.AppendHeartbeatRequest(k.control, k.variant)
-		k.control = wire.AppendInvalidSession(k.control, k.variant, true)
+		l.askLater(k)
 	default:
 		return l.resume(k, cmd.Data, rest)
 	}

@@ -54,6 +54,7 @@ type core struct {
 	accepts  rate // handshakes
 	starts   rate // IDENTIFYs
 	returns  rate // RESUMEs
+	tunnels  *tunnels
 
 	// Atomic: written by many, read by metrics and by new connections.
 	draining     atomic.Bool
@@ -106,6 +107,7 @@ type settings struct {
 	identifyGapMilli  int64
 	identifyWaitMilli int64
 	connectionsMax    int64
+	tunnelsMax        int64
 	acceptRate        int64 // handshakes per second, 0 = no limit; so the others
 	acceptBurst       int64
 	identifyRate      int64
@@ -260,6 +262,7 @@ func newCore(s settings, log *slog.Logger, dir store.Directory) *core {
 		returns:  rate{perSecond: s.resumeRate, burst: s.resumeBurst},
 	}
 	c.mesh = newMesh(c, s.node)
+	c.tunnels = newTunnels(c)
 	c.courier = newCourier(c)
 	c.useVoice(nil)
 	return c

@@ -16,6 +16,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"throng/node/cluster/enginetest"
 	"throng/wire"
 )
 
@@ -34,7 +35,7 @@ func TestMain(m *testing.M) {
 		}
 		os.Exit(0)
 	}
-	os.Exit(m.Run())
+	os.Exit(enginetest.Main(m))
 }
 
 // runChild runs a node until standard input ends. It says on standard output where its doors are.

@@ -40,6 +40,7 @@ func (n *Node) drain() {
 		for _, l := range n.core.loops {
 			l.calls.push(&sendAway{share: step + 1, of: steps})
 		}
+		n.core.tunnels.sendAway(step+1, steps)
 		if n.core.connections.Load() == 0 {
 			return
 		}
@@ -51,6 +52,7 @@ func (n *Node) drain() {
 		for _, l := range n.core.loops {
 			l.calls.push(&sendAway{share: 1, of: 1})
 		}
+		n.core.tunnels.sendAway(1, 1)
 		if !n.pause(drainPoll, hard.C) {
 			return
 		}

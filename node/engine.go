@@ -146,14 +146,15 @@ func (e *engine) driver(l gnet.EventLoop) *driver {
 // OnOpen takes a new connection, or one that another loop has handed over.
 func (e *engine) OnOpen(c gnet.Conn) (out []byte, action gnet.Action) {
 	d := e.driver(c.EventLoop())
+	x := &connection{conn: c, driver: d}
 	moved, _ := c.Context().(*movedSocket)
 	if moved != nil {
 		moved.arrived = true // It was let in, and has been counted since.
+		x.remote = moved.remote
 	} else if e.core.connections.Add(1) > e.core.limits.connectionsMax {
 		e.core.closes[NodeFull].Add(1)
 		return e.refusal, gnet.Close
 	}
-	x := &connection{conn: c, driver: d}
 	c.SetContext(x)
 	d.guard(x, func() {
 		if moved == nil {
@@ -315,6 +316,7 @@ type connection struct {
 	driver  *driver
 	socket  *socket
 	early   *[]byte // of a moved socket: bytes that gnet does not have
+	remote  string  // of a socket from another node: its client's address
 	closing bool
 	moved   bool
 }
@@ -360,6 +362,9 @@ func (x *connection) Close() {
 
 // Remote is the peer's address.
 func (x *connection) Remote() string {
+	if x.remote != "" {
+		return x.remote
+	}
 	if a := x.conn.RemoteAddr(); a != nil {
 		return a.String()
 	}

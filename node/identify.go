@@ -281,6 +281,8 @@ func (l *loop) begin(k *socket, id *identity) {
 
 func (l *loop) newID(id *sessionID, slot uint32) {
 	l.core.random(id[:8])
+	tag := l.core.mesh.tag
+	id[8], id[9] = byte(tag>>8), byte(tag)
 	id[10], id[11] = byte(l.index>>8), byte(l.index)
 	id[12], id[13], id[14], id[15] = byte(slot>>24), byte(slot>>16), byte(slot>>8), byte(slot)
 }

@@ -23,7 +23,8 @@ import (
 type mesh struct {
 	// Static after construction.
 	core *core
-	self string // This node's name.
+	self string // This node's name,
+	tag  uint16 // and what sessions' ids say of it.
 
 	// Effects. owning is the incarnation as which this node may act as an owner at this moment, 0
 	// when it may not. catchUp calls done
@@ -68,7 +69,7 @@ type remotes struct {
 
 func newMesh(c *core, self string) *mesh {
 	m := &mesh{
-		core: c, self: self, owning: func() uint64 { return 0 },
+		core: c, self: self, tag: nodeTag(self), owning: func() uint64 { return 0 },
 		catchUp: func(_ *cluster.View, _ uint64, done func(error)) { done(nil) },
 		void:    func(*remote, error) {}, stored: func() uint64 { return 0 },
 	}
@@ -88,6 +89,21 @@ func (m *mesh) owner(guild wire.Snowflake) (node string, here bool) {
 	}
 	node = v.Owner(uint64(guild))
 	return node, node == m.self
+}
+
+// tagged are the other nodes where a session with this id may live. Those that drain are about to
+// end with their sessions.
+func (m *mesh) tagged(id sessionID) (all []cluster.Node) {
+	v := m.view.Load()
+	if v == nil {
+		return nil
+	}
+	for _, n := range v.Nodes {
+		if n.Name != m.self && !n.Draining && nodeTag(n.Name) == tagOf(id) {
+			all = append(all, n)
+		}
+	}
+	return all
 }
 
 // generation is that of the view.

@@ -48,6 +48,7 @@ func desc(name, help string, labels ...string) *prometheus.Desc {
 
 var (
 	descConnections = desc("connections", "Open gateway connections.")
+	descTunnels     = desc("tunnels", "Connections carried to sessions of other nodes.")
 	descSessions    = desc("sessions", "Sessions, with a socket (live) or without.", "state")
 	descGuilds      = desc("guilds", "Loaded guilds.")
 	descMembers     = desc("members", "Members of loaded guilds.")
@@ -88,6 +89,7 @@ func (c *collector) Collect(out chan<- prometheus.Metric) {
 	}
 	core, t := c.node.core, c.node.totals()
 	gauge(descConnections, float64(core.connections.Load()))
+	gauge(descTunnels, float64(core.tunnels.held.Load()))
 	gauge(descSessions, float64(t.live), "live")
 	gauge(descSessions, float64(t.detached), "detached")
 	gauge(descGuilds, float64(t.guilds))
@@ -134,6 +136,7 @@ func (c *collector) Collect(out chan<- prometheus.Metric) {
 	for name, v := range core.resumes.byResult("resumed") {
 		count(descResumes, v, name)
 	}
+	count(descResumes, core.tunnels.carried.Load(), "elsewhere")
 	for name, v := range core.identifies.byResult("ready") {
 		count(descIdentifies, v, name)
 	}

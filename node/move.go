@@ -21,6 +21,7 @@ import (
 // move is a connection between two loops.
 type move struct {
 	fd     int
+	conn   net.Conn // In its place, if it has been one of Go's.
 	to     *driver
 	socket *movedSocket
 }
@@ -36,12 +37,53 @@ func (x *connection) Move(to *loop, m *movedSocket) {
 		e.strand(m)
 		return
 	}
-	select {
-	case e.moves <- move{fd, e.drivers[to.index], m}:
-	default:
-		_ = unix.Close(fd)
-		e.strand(m)
+	moving := move{fd: fd, to: e.drivers[to.index], socket: m}
+	if len(m.far) > 0 {
+		go e.away(moving)
+		return
 	}
+	e.lineUp(moving)
+}
+
+// lineUp has a connection enrolled, unless too many wait for that.
+func (e *engine) lineUp(m move) {
+	select {
+	case e.moves <- m:
+	default:
+		if m.conn != nil {
+			_ = m.conn.Close()
+		} else {
+			_ = unix.Close(m.fd)
+		}
+		e.strand(m.socket)
+	}
+}
+
+// away has a connection carried to the node of the session that it wants, or gives it to the loop
+// when that is not to be.
+func (e *engine) away(m move) {
+	conn, err := m.take()
+	if err != nil {
+		e.core.tunnels.release()
+		e.strand(m.socket)
+		return
+	}
+	m.conn = conn
+	if e.core.tunnels.carry(conn, m.socket) {
+		e.core.connections.Add(-1)
+		return
+	}
+	e.lineUp(m)
+}
+
+// take makes the descriptor a connection of Go's.
+func (m *move) take() (net.Conn, error) {
+	if m.conn != nil {
+		return m.conn, nil
+	}
+	f := os.NewFile(uintptr(m.fd), "moved")
+	defer f.Close()
+	return net.FileConn(f)
 }
 
 // move enrols one connection after the other.
@@ -74,9 +116,7 @@ var (
 
 // enrol gives a connection to its new loop and waits until it is there.
 func (e *engine) enrol(m move, ended <-chan struct{}) error {
-	f := os.NewFile(uintptr(m.fd), "moved")
-	conn, err := net.FileConn(f)
-	_ = f.Close()
+	conn, err := m.take()
 	if err != nil {
 		return err
 	}

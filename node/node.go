@@ -266,6 +266,10 @@ func (n *Node) startOwners(stop <-chan struct{}, owners, _ *sync.WaitGroup) {
 	n.core.courier.ring = ring
 	owners.Go(func() { n.core.courier.run(wake, stop) })
 	owners.Go(func() { trim(stop) })
+	owners.Go(func() {
+		<-stop
+		n.core.tunnels.close()
+	})
 	owners.Go(func() { n.tickShards(stop) })
 	for range n.cfg.Loops * tuning.WorkersPerProc {
 		owners.Go(func() { n.workers.work(stop) })

@@ -4,7 +4,6 @@ import (
 	"crypto/subtle"
 	"crypto/tls"
 	"fmt"
-	"log/slog"
 	"net"
 	"net/http"
 
@@ -28,19 +27,21 @@ func (d *doors) openPeerDoor(n *Node, c api.Config) error {
 	}
 	d.peer = l
 	c.Peers, c.Elsewhere = true, arrival{n}
-	handler := peerHandler(d.key, api.Client(n, c), api.Admin(n, c), n.log)
+	n.core.tunnels.tls = n.cfg.clusterTLS
+	handler := peerHandler(d.key, n, c)
 	d.servers = []*http.Server{api.NewServer(handler, c)}
 	return nil
 }
 
 // peerHandler lets other nodes in, by the key of this one's record in etcd.
-func peerHandler(key string, client, admin http.Handler, log *slog.Logger) http.Handler {
+func peerHandler(key string, n *Node, c api.Config) http.Handler {
 	mux := http.NewServeMux()
-	mux.Handle("/api/", client)
-	mux.Handle("/v1/", admin)
+	mux.Handle("/api/", api.Client(n, c))
+	mux.Handle("/v1/", api.Admin(n, c))
+	mux.HandleFunc("POST "+tunnelPath, n.takeTunnel)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if subtle.ConstantTimeCompare([]byte(r.Header.Get(keyHeader)), []byte(key)) != 1 {
-			log.Warn("-advertise: a request without this node's key", "from", r.RemoteAddr)
+			n.log.Warn("-advertise: a request without this node's key", "from", r.RemoteAddr)
 			http.Error(w, "This door is for nodes of the cluster.", http.StatusForbidden)
 			return
 		}

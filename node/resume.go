@@ -3,6 +3,7 @@ package node
 import (
 	"crypto/subtle"
 
+	"throng/node/cluster"
 	"throng/wire"
 )
 
@@ -14,8 +15,11 @@ type movedSocket struct {
 	commands uint16
 	left     int64 // milliseconds until it has to have a session
 	resume   wire.Resume
-	rest     []byte // what had arrived behind the RESUME
-	control  []byte // what had not been written
+	far      []cluster.Node // that may have the session
+	later    bool           // one of them may, and could not be asked
+	remote   string         // the client's address, of a socket from another node
+	rest     []byte         // what had arrived behind the RESUME
+	control  []byte         // what had not been written
 	stream   *stream
 	asked    wire.Compression
 	arrived  bool // set by the loop that it has come to
@@ -23,7 +27,8 @@ type movedSocket struct {
 
 // resume takes a RESUME. It comes on a new socket, most likely on another loop than the session's.
 // The socket moves, not the session: the ring, the relays and the order of the session's stream
-// stay where they are, and nothing that another owner holds of it changes.
+// stay where they are, and nothing that another owner holds of it changes. So it is when the
+// session is on another node; see tunnel.go.
 func (l *loop) resume(k *socket, d []byte, rest []byte) (moved bool) {
 	r, fault := wire.ParseResume(d)
 	if fault != nil {
@@ -36,19 +41,43 @@ func (l *loop) resume(k *socket, d []byte, rest []byte) (moved bool) {
 		l.refuseResume(k)
 		return false
 	}
-	home, _ := placeOf(id)
-	if home == l.index {
+	far := l.core.mesh.tagged(id)
+	if k.opening.far {
+		far = nil
+	}
+	if len(far) > 0 && !l.core.tunnels.admit() {
+		l.askLater(k)
+		return false
+	}
+	home, here := l.core.home(id)
+	if !here {
+		home = l.index // That says so, if nobody else has it either.
+	}
+	if home == l.index && len(far) == 0 {
 		l.resumeHere(k, r, id)
 		return false
 	}
-	if home >= len(l.core.loops) || !l.core.loops[home].hosted.Load() {
-		l.refuseResume(k)
-		return false
-	}
+	l.moveSocket(k, home, r, rest, far)
+	return true
+}
+
+// home is the loop of a session with this id, if it may be here.
+func (c *core) home(id sessionID) (loop int, here bool) {
+	loop, _ = placeOf(id)
+	return loop, tagOf(id) == c.mesh.tag && loop < len(c.loops) && c.loops[loop].hosted.Load()
+}
+
+// moveSocket sends a socket on its way to its session.
+func (l *loop) moveSocket(k *socket, home int, r wire.Resume, rest []byte, far []cluster.Node) {
 	m := &movedSocket{
 		variant: k.variant, version: k.version, opening: k.opening, commands: k.commands, resume: r,
 		rest: append([]byte(nil), rest...), control: k.control,
-		stream: k.stream, asked: k.compression, left: l.core.limits.identifyMilli,
+		stream: k.stream, asked: k.compression, left: l.core.limits.identifyMilli, far: far,
+	}
+	if s := k.stream; s != nil && len(far) > 0 {
+		// What another node makes comes behind this.
+		s.unsent = s.context.AppendFrames(s.unsent, m.control)
+		m.control = nil
 	}
 	if k.opening.moved {
 		m.left = k.deadline - l.time
@@ -58,7 +87,6 @@ func (l *loop) resume(k *socket, d []byte, rest []byte) (moved bool) {
 	io := k.io
 	l.release(k)
 	io.Move(l.core.loops[home], m)
-	return true
 }
 
 // adopted takes a moved socket in and goes on where its old loop stopped. It returns the socket
@@ -70,8 +98,12 @@ func (l *loop) adopted(io transport, m *movedSocket) (k *socket, consumed int) {
 	k.control, k.commands, k.window = m.control, m.commands, l.time
 	k.stream, k.compression = m.stream, m.asked
 	l.due(k, l.time+m.left)
-	id, _ := parseSessionID(m.resume.SessionID)
-	l.resumeHere(k, m.resume, id)
+	if m.later {
+		l.askLater(k)
+	} else {
+		id, _ := parseSessionID(m.resume.SessionID)
+		l.resumeHere(k, m.resume, id)
+	}
 	if k.state == socketClosed {
 		return k, len(m.rest)
 	}
@@ -132,6 +164,15 @@ func (l *loop) resumeHere(k *socket, r wire.Resume, id sessionID) {
 		wire.NewDispatch("RESUMED", []byte(`{"_trace":[`+l.core.limits.traceJSON+`]}`), nil),
 	})
 	s.resumedSeq, _, _ = l.out.Seqs(s.slot)
+}
+
+// askLater has a client resume again in some seconds: d is true. The heartbeat request is for
+// discordgo; see refuseSession.
+func (l *loop) askLater(k *socket) {
+	l.core.resumes.late.Add(1)
+	k.control = wire.AppendHeartbeatRequest(k.control, k.variant)
+	k.control = wire.AppendInvalidSession(k.control, k.variant, true)
+	l.write(k)
 }
 
 func (l *loop) refuseResume(k *socket) {

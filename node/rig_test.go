@@ -65,7 +65,11 @@ func newRig(t testing.TB, cfg Config, tweaks ...func(*core)) *rig {
 		cfg.DrainSpread = -1
 	}
 	r := &rig{t: t, ended: make(chan struct{}), gaveUp: make(chan struct{})}
-	listens := &listenLog{addresses: make(chan [2]string, 3)}
+	doors := 3
+	if cfg.Etcd != "" {
+		doors++
+	}
+	listens := &listenLog{addresses: make(chan [2]string, doors)}
 	n, err := New(cfg, slog.New(listens))
 	if err != nil {
 		t.Fatal(err)
@@ -86,7 +90,7 @@ func newRig(t testing.TB, cfg Config, tweaks ...func(*core)) *rig {
 		r.result = n.Run(ctx)
 		close(r.ended)
 	}()
-	for len(r.doors) < 3 {
+	for len(r.doors) < doors {
 		select {
 		case a := <-listens.addresses:
 			r.doors[a[0]] = a[1]

@@ -2,13 +2,14 @@ package node
 
 import (
 	"encoding/hex"
+	"hash/fnv"
 
 	"throng/fanout"
 	"throng/wire"
 )
 
-// sessionID is sixty-four random bits, the loop and the slot. That a client can read the last two
-// from it does not matter; that no table is needed to find a session does.
+// sessionID is sixty-four random bits, the tag of the node, the loop and the slot. That a client
+// can read the last three from it does not matter; that no table is needed to find a session does.
 type sessionID = fanout.SessionID
 
 func parseSessionID(s string) (id fanout.SessionID, ok bool) {
@@ -19,7 +20,19 @@ func parseSessionID(s string) (id fanout.SessionID, ok bool) {
 	return id, err == nil
 }
 
-// placeOf is where a session with this id lives.
+// nodeTag is what sessions' ids say of their node. Two nodes may have the same: of ten nodes, once
+// in 1,500 clusters. Then both are asked.
+func nodeTag(name string) uint16 {
+	h := fnv.New32a()
+	_, _ = h.Write([]byte(name))
+	sum := h.Sum32()
+	return uint16(sum>>16) ^ uint16(sum)
+}
+
+// tagOf is the tag of the node where a session with this id lives.
+func tagOf(id fanout.SessionID) uint16 { return uint16(id[8])<<8 | uint16(id[9]) }
+
+// placeOf is where on its node a session with this id lives.
 func placeOf(id fanout.SessionID) (loop int, slot uint32) {
 	return int(id[10])<<8 | int(id[11]),
 		uint32(id[12])<<24 | uint32(id[13])<<16 | uint32(id[14])<<8 | uint32(id[15])

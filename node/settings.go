@@ -52,6 +52,7 @@ func settingsOf(cfg Config) settings {
 		identifyGapMilli:  milli(tuning.IdentifyGap),
 		identifyWaitMilli: milli(tuning.IdentifyWaitMax),
 		connectionsMax:    int64(cfg.MaxConnections),
+		tunnelsMax:        tuning.TunnelsMax,
 		acceptRate:        tuning.AcceptRateMax,
 		acceptBurst:       tuning.AcceptBurstMax,
 		identifyRate:      tuning.IdentifyRateMax,

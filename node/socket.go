@@ -12,8 +12,8 @@ type transport interface {
 	Write(b []byte) (n int, err error)
 	// Close ends the connection; the loop hears no more of it but ended.
 	Close()
-	// Move hands the connection to another loop, whose adopted is called with m. The socket is
-	// this loop's no more.
+	// Move hands the connection to another loop, whose adopted is called with m; or, when m says
+	// so, to another node, and to the loop when none takes it. The socket is this loop's no more.
 	Move(to *loop, m *movedSocket)
 	// Remote is the peer's address.
 	Remote() string
@@ -63,6 +63,7 @@ type opening struct {
 	host     string    // what the client called this node, for resume_gateway_url
 	identity *identity // socketWaiting: what begins when the bucket is free
 	moved    bool      // it has been given its time anew once, on another loop
+	far      bool      // it came from another node, and goes to none
 
 	// Atomic: written by the loop, read by a worker. The connection has ended.
 	gone atomic.Bool

@@ -20,7 +20,10 @@ type decoder struct {
 	pieces chan []byte
 	from   io.Reader
 	kind   string
+	out    io.Reader
 	texts  *json.Decoder
+	etf    bool
+	term   []byte
 }
 
 // decoderFor makes the decoder that a connection to target needs, nil for none.
@@ -30,7 +33,8 @@ func decoderFor(t testing.TB, target string) *decoder {
 			continue
 		}
 		r, w := io.Pipe()
-		d := &decoder{pieces: make(chan []byte, 1<<14), from: r, kind: kind}
+		d := &decoder{pieces: make(chan []byte, 1<<14), from: r, kind: kind,
+			etf: strings.Contains(target, "encoding=etf")}
 		go func() {
 			for p := range d.pieces {
 				if _, err := w.Write(p); err != nil {
@@ -44,23 +48,42 @@ func decoderFor(t testing.TB, target string) *decoder {
 	return nil
 }
 
-// text decodes one message's payload, which holds one JSON value.
+// text decodes one message's payload, which holds one JSON value, or what makes one.
 func (d *decoder) text(payload []byte) (text json.RawMessage, err error) {
 	d.pieces <- payload
 	if d.texts == nil {
-		var out io.Reader
 		if d.kind == "zlib-stream" {
-			out, err = zlib.NewReader(d.from)
+			d.out, err = zlib.NewReader(d.from)
 		} else {
-			out, err = zstd.NewReader(d.from, zstd.WithDecoderConcurrency(1))
+			d.out, err = zstd.NewReader(d.from, zstd.WithDecoderConcurrency(1))
 		}
 		if err != nil {
 			return nil, err
 		}
-		d.texts = json.NewDecoder(out)
+		d.texts = json.NewDecoder(d.out)
+	}
+	if d.etf {
+		return d.readTerm()
 	}
 	err = d.texts.Decode(&text)
 	return text, err
+}
+
+// readTerm reads until it has a whole ETF term, which a message ends with.
+func (d *decoder) readTerm() (text json.RawMessage, err error) {
+	d.term = d.term[:0]
+	for buf := make([]byte, 4096); ; {
+		n, err := d.out.Read(buf)
+		d.term = append(d.term, buf[:n]...)
+		if len(d.term) > 0 {
+			if text, bad := wire.AppendJSON(nil, d.term[1:], 64); bad == nil {
+				return text, nil
+			}
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
 }
 
 // inflateDocument decodes a message with payload compression.
