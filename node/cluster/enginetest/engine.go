@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"sync"
 	"syscall"
@@ -170,8 +171,35 @@ func (e *Engine) end(signal os.Signal) {
 	e.cmd, e.frozen = nil, false
 }
 
-// Freeze stops the process where it is (SIGSTOP); its connections stay open and nobody answers.
-func (e *Engine) Freeze() { e.signal(syscall.SIGSTOP, true) }
+// Freeze stops the process where it is (SIGSTOP); its connections stay open and nobody answers. It
+// waits until all of it has stopped: the signal is on its way when it has been sent, and each
+// thread goes on until it comes to it.
+func (e *Engine) Freeze() {
+	e.t.Helper()
+	e.signal(syscall.SIGSTOP, true)
+	for end := time.Now().Add(endTimeout); !e.stopped(); time.Sleep(time.Millisecond) {
+		if time.Now().After(end) {
+			e.t.Fatalf("%s does not stop", e.kind)
+		}
+	}
+}
+
+// stopped says whether each thread of the process has.
+func (e *Engine) stopped() bool {
+	files, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/stat", e.cmd.Process.Pid))
+	if err != nil || len(files) == 0 {
+		return false
+	}
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		// The state is behind the name in parentheses.
+		_, state, _ := strings.Cut(string(text), ") ")
+		if err != nil || !strings.HasPrefix(state, "T") {
+			return false
+		}
+	}
+	return true
+}
 
 // Thaw lets it go on.
 func (e *Engine) Thaw() { e.signal(syscall.SIGCONT, false) }
