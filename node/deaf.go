@@ -23,6 +23,9 @@ func (c *clustered) listen() {
 			return
 		}
 		now := time.Now()
+		if c.node.core.mesh.behind() {
+			c.members.Refresh()
+		}
 		switch {
 		case c.bus.Connected():
 			if !said.IsZero() {

@@ -28,6 +28,9 @@ func refusal(err error) error {
 		return nil
 	case errors.As(err, &refused):
 		return guildRefusal(refused)
+	case logAway(err):
+		return api.Unavailable(busyRetry,
+			"The cluster's log does not answer; it may or may not have taken the change.")
 	case errors.Is(err, errElsewhere):
 		return api.Unavailable(busyRetry, "The guild is on its way to another node.")
 	case errors.Is(err, errGuildBusy), errors.Is(err, errGuildBehind):

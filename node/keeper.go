@@ -4,6 +4,8 @@ import (
 	"errors"
 	"runtime/debug"
 
+	"throng/node/cluster"
+	"throng/node/cluster/replica"
 	"throng/store"
 )
 
@@ -97,7 +99,7 @@ func (k *keeper) write(batch []kept) {
 		all = append(all, b.ops...)
 	}
 	err := k.apply(all)
-	if err == nil || len(batch) == 1 {
+	if err == nil || len(batch) == 1 || logAway(err) {
 		for _, b := range batch {
 			b.done(err)
 		}
@@ -106,6 +108,13 @@ func (k *keeper) write(batch []kept) {
 	for _, b := range batch {
 		b.done(k.apply(b.ops))
 	}
+}
+
+// logAway says that the log takes nothing now, or has not said what it took: what each part alone
+// would be told too, one after the other and after a long time.
+func logAway(err error) bool {
+	return errors.Is(err, replica.ErrUnavailable) || errors.Is(err, replica.ErrFenced) ||
+		errors.Is(err, replica.ErrNotApplied) || errors.Is(err, cluster.ErrLogUnknown)
 }
 
 func (k *keeper) apply(ops []store.Op) (err error) {

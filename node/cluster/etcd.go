@@ -43,6 +43,7 @@ type Membership struct {
 	expelled   chan struct{} // Rung by the watching goroutine, heard by the renewing one.
 	entered    chan struct{} // The other way round.
 	resigned   chan struct{} // Rung by Resign.
+	outdated   chan struct{} // Rung by Refresh.
 	leaveOnce  sync.Once
 	leaveError error
 
@@ -116,7 +117,7 @@ func Join(ctx context.Context, cfg MembershipConfig) (*Membership, error) {
 		cfg: cfg, log: cfg.Log, prefix: keyPrefix(cfg.Cluster), self: cfg.Self,
 		lease: newLease(time.Now()), state: newState(keyPrefix(cfg.Cluster)),
 		expelled: make(chan struct{}, 1), entered: make(chan struct{}, 1),
-		resigned: make(chan struct{}, 1),
+		resigned: make(chan struct{}, 1), outdated: make(chan struct{}, 1),
 	}
 	m.stopped, m.stop = context.WithCancel(context.Background())
 	if m.leases, err = cfg.Etcd.client(ctx); err == nil {
@@ -235,6 +236,11 @@ func (m *Membership) Resign(fit func() bool) {
 	m.fit.Store(&fit)
 	ringBell(m.resigned)
 }
+
+// Refresh has the cluster read whole, because another node is known to have a later view. That may
+// be one that it has read whole itself, at a revision at which nothing of the cluster has changed,
+// and of which no watch tells.
+func (m *Membership) Refresh() { ringBell(m.outdated) }
 
 // SetDeaf says whether this node hears the others.
 func (m *Membership) SetDeaf(ctx context.Context, deaf bool) error {

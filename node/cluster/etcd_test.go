@@ -316,6 +316,26 @@ func TestWatchOutlivesCompaction(t *testing.T) {
 	slow.checkViews(t)
 }
 
+// TestRefreshComesToLaterViews: a node that has read the cluster whole may have a later view than
+// all others, because something else in etcd has changed. Those who hear of it come to it too.
+func TestRefreshComesToLaterViews(t *testing.T) {
+	needEngines(t)
+	etcd := enginetest.Etcd(t)
+	a := joinFor(t, time.Minute, "a", etcd.Address())
+	b := joinFor(t, time.Minute, "b", etcd.Address())
+	until(t, "a sees b", a.sees("a", "b"))
+	ctx := patient(t)
+	r, err := b.data.Put(ctx, "/somebody/elses", "x")
+	must(t, err)
+	a.Refresh()
+	until(t, "a is as late as that", func() bool {
+		return a.View().Generation >= uint64(r.Header.Revision)
+	})
+	must(t, b.Pin(ctx, 1, "b"))
+	until(t, "a goes on", func() bool { return a.View().Pins[1] == "b" })
+	a.checkViews(t)
+}
+
 // TestMembersOutliveAMemberOfEtcd: one of three members of etcd stops without a word, or is killed,
 // be it the leader or not; who was connected to it renews elsewhere and hears of changes.
 func TestMembersOutliveAMemberOfEtcd(t *testing.T) {

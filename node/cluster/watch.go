@@ -110,6 +110,10 @@ func (m *Membership) follow(ctx context.Context) error {
 			m.apply(r.Events)
 		case <-m.entered:
 			m.publish()
+		case <-m.outdated:
+			if err := m.load(ctx); err != nil {
+				return err
+			}
 		case <-ask.C:
 			if silent := time.Since(heard) > tuning.WatchSilenceMax; silent && answers {
 				return errWatchSilent
