@@ -122,12 +122,12 @@ const (
 
 // Many nodes: what outlives them (node/cluster, JetStream).
 const (
-	// LogAckTimeout is how long a write may be unanswered before it is sent again: a stream whose
-	// leader is gone has another one within one to two seconds.
+	// LogAckTimeout is how long a write may be unanswered before it is sent again.
 	LogAckTimeout = 2 * time.Second
 
-	// LogWriteTimeout is how long it is tried for.
-	LogWriteTimeout = 10 * time.Second
+	// LogWriteTimeout is how long it is tried for: servers of NATS whose leader is gone wait for
+	// four to nine seconds before they elect one, and not every election is won.
+	LogWriteTimeout = 20 * time.Second
 
 	// LogDuplicates is how long a stream knows the id of what it has stored.
 	LogDuplicates = 2 * time.Minute

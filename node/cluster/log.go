@@ -82,6 +82,7 @@ var (
 	ErrLogFull     = errors.New("the log has as many writes to do as it may")
 	ErrLogConflict = errors.New("the fence has another last message than was expected")
 	ErrLogUnknown  = errors.New("the log has not said whether the batch is stored")
+	ErrLogAway     = errors.New("the log takes nothing")
 	ErrLogVoid     = errors.New("a batch before this one is unknown, and with that its token void")
 	ErrLogClosed   = errors.New("the log is closed")
 	errLogBehind   = errors.New("the log ends before what this node has applied: it was deleted")

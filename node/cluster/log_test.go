@@ -145,8 +145,14 @@ type writers struct {
 	stored  map[string]uint64 // The greatest acknowledged.
 	written map[string]uint64 // The greatest there was.
 	lost    map[string]bool   // Of what a batch is unknown.
+	refused map[written]bool  // By subject and number: servers were away for too long.
 	acked   int
 	slowest time.Duration
+}
+
+type written struct {
+	name  string
+	value uint64
 }
 
 const (
@@ -161,6 +167,7 @@ const (
 func newWriters(r *reader) *writers {
 	w := &writers{
 		stored: map[string]uint64{}, written: map[string]uint64{}, lost: map[string]bool{},
+		refused: map[written]bool{},
 	}
 	for i := range writtenFences {
 		w.tokens = append(w.tokens, r.claim(fmt.Sprintf("f.%d.own", i), 0))
@@ -229,6 +236,9 @@ func (w *writers) done(t *testing.T, name string, v uint64, took time.Duration, 
 		// A server was away for longer than is tried. What has a fence would have to claim it anew.
 		w.lost[name] = name[0] == 'f'
 		return
+	case errors.Is(err, ErrLogAway):
+		w.refused[written{name, v}] = true
+		return
 	case err != nil:
 		t.Errorf("%s: %d is not stored: %v", name, v, err)
 		return
@@ -269,6 +279,9 @@ func (w *writers) check(t *testing.T, r *reader, last uint64) {
 		if first < v || first > w.written[name] {
 			t.Errorf("%s: %d is acknowledged, %d was written, and %d is there", name, v,
 				w.written[name], first)
+		}
+		if w.refused[written{name, first}] {
+			t.Errorf("%s: %d is there, and was refused", name, first)
 		}
 		for _, subject := range subjects {
 			if got := r.value(subject); got != first {
@@ -322,7 +335,8 @@ func TestLogLosesNothing(t *testing.T) {
 			must(t, err)
 			w.check(t, a, last)
 			w.check(t, openLog(t, c.replicas, 0, servers...), last)
-			t.Logf("%d acknowledged, the slowest after %v, lost %v", w.acked, w.slowest, w.lost)
+			t.Logf("%d acknowledged, the slowest after %v, %d refused, lost %v", w.acked,
+				w.slowest, len(w.refused), w.lost)
 		})
 	}
 }

@@ -213,7 +213,7 @@ func (q *logQueue) again(f *flight, now time.Time, why error) {
 	case f.unanswered:
 		q.settle(f, 0, fmt.Errorf("%w: %w", ErrLogUnknown, why))
 	default:
-		q.settle(f, 0, fmt.Errorf("the log takes nothing: %w", why))
+		q.settle(f, 0, fmt.Errorf("%w: %w", ErrLogAway, why))
 	}
 }
 

@@ -37,6 +37,8 @@ type Batch struct {
 	// server that stood still goes on. So its token is void: nothing more is written under it and
 	// what was published behind ends with ErrLogVoid. Whoever still owns the fence writes it anew.
 	// What has no fence has no such way out.
+	//
+	// After ErrLogAway nothing of the batch is stored, nor will be; those behind it may be.
 	Done func(last uint64, err error)
 }
 
