@@ -118,6 +118,28 @@ func (s *Session) Await(name string) ([]byte, error) {
 	}
 }
 
+// Next reads the next dispatch, for as long as wait. A request to reconnect is an error.
+func (s *Session) Next(wait time.Duration) (name string, d []byte, err error) {
+	for {
+		_ = s.conn.SetDeadline(time.Now().Add(wait))
+		message, err := s.read()
+		if err != nil {
+			return "", nil, err
+		}
+		switch op, _ := wire.IntField(message, "op"); op {
+		case 0:
+			if seq, _ := wire.IntField(message, "s"); seq%100 == 0 {
+				s.send(fmt.Sprintf(`{"op":1,"d":%d}`, seq))
+			}
+			name, _ = wire.StringField(message, "t")
+			d, _ = wire.Field(message, "d")
+			return name, d, nil
+		case 7, 9:
+			return "", nil, fmt.Errorf("sent away: %s", message)
+		}
+	}
+}
+
 // read reads one message; the server's are never in fragments.
 func (s *Session) read() ([]byte, error) {
 	head, err := s.in.Peek(2)

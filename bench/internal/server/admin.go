@@ -44,6 +44,9 @@ func (t *Throng) ask(ctx context.Context, method, path, kind string, body io.Rea
 	if kind != "" {
 		request.Header.Set("Content-Type", kind)
 	}
+	if t.Token != "" {
+		request.Header.Set("Authorization", "Bearer "+t.Token)
+	}
 	answer, err := t.client.Do(request)
 	if err != nil {
 		return nil, err

@@ -108,6 +108,15 @@ func (p *Process) Alive() error {
 	}
 }
 
+// Signal sends it a signal.
+func (p *Process) Signal(s os.Signal) error { return p.cmd.Process.Signal(s) }
+
+// Drain asks it to end in order.
+func (p *Process) Drain() error { return p.Signal(syscall.SIGTERM) }
+
+// Gone is closed when it has ended.
+func (p *Process) Gone() <-chan struct{} { return p.gone }
+
 // Stop ends the process at once and waits until it is gone, and with it its sockets.
 func (p *Process) Stop() error {
 	_ = p.cmd.Process.Kill()

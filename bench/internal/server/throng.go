@@ -14,6 +14,7 @@ type Throng struct {
 	*Process
 	Gateway string // host:port
 	Admin   string // host:port
+	Token   string // Of the admin door; "" on loopback.
 
 	// Static after construction.
 	client *http.Client
@@ -35,17 +36,30 @@ func ThrongFlags(more ...string) []string {
 // StartThrong runs the program and waits until all its doors are open. The collector's trace is
 // on, which costs one line per collection.
 func StartThrong(ctx context.Context, program string, flags ...string) (*Throng, error) {
-	return startThrong(ctx, "gctrace=1", program, flags...)
+	return startThrong(ctx, "gctrace=1", "", program, flags...)
 }
 
 // StartThrongCounted is the same for a node whose profile of the heap has every allocation in it,
 // and not one in half a million bytes. Its processor time and resident memory are not those of a
 // node.
 func StartThrongCounted(ctx context.Context, program string, flags ...string) (*Throng, error) {
-	return startThrong(ctx, "gctrace=1,memprofilerate=1", program, flags...)
+	return startThrong(ctx, "gctrace=1,memprofilerate=1", "", program, flags...)
 }
 
-func startThrong(ctx context.Context, debug, program string, flags ...string) (*Throng, error) {
+// StartThrongIn is the same in a network namespace, whose doors are open beyond loopback and want
+// a token; the flags say where.
+func StartThrongIn(ctx context.Context, namespace, token, program string, flags ...string) (
+	*Throng, error) {
+	t, err := startThrong(ctx, "gctrace=1", namespace, program,
+		append([]string{"-admin-token", token}, flags...)...)
+	if err == nil {
+		t.Token = token
+	}
+	return t, err
+}
+
+func startThrong(ctx context.Context, debug, namespace, program string, flags ...string) (
+	*Throng, error) {
 	t := &Throng{client: &http.Client{Timeout: 10 * time.Minute, Transport: &http.Transport{
 		MaxIdleConnsPerHost: 16}}}
 	type door struct{ name, address string }
@@ -70,7 +84,12 @@ func startThrong(ctx context.Context, debug, program string, flags ...string) (*
 	}
 	env := []string{"GODEBUG=" + debug}
 	var err error
-	t.Process, err = start("throng", env, line, program, ThrongFlags(flags...)...)
+	args := ThrongFlags(flags...)
+	if namespace != "" {
+		args = append([]string{"netns", "exec", namespace, program}, args...)
+		program = "ip"
+	}
+	t.Process, err = start("throng", env, line, program, args...)
 	if err != nil {
 		return nil, err
 	}
