@@ -1,13 +1,16 @@
 package node
 
 import (
+	"context"
 	"crypto/tls"
 	"errors"
 	"io"
 	"log"
 	"net"
 	"net/http"
+	"net/http/httptrace"
 	"net/http/httputil"
+	"sync/atomic"
 	"time"
 
 	"throng/node/api"
@@ -70,7 +73,7 @@ func (f *forwarder) Guild(w http.ResponseWriter, r *http.Request, guild wire.Sno
 	if to, here := f.owner(guild); here {
 		return false, nil
 	} else if to.Name != "" {
-		if answered, err = f.send(w, r, to); answered || err != nil {
+		if answered, err = f.send(w, r, guild, to); answered || err != nil {
 			return answered, err
 		}
 	}
@@ -91,6 +94,9 @@ func (f *forwarder) hold(w http.ResponseWriter, r *http.Request, guild wire.Snow
 	defer end.Stop()
 	again := time.NewTicker(tuning.HeldRequestPause)
 	defer again.Stop()
+	var tried cluster.Node // The record that was tried last, not again before due.
+	var due time.Time
+	pause := tuning.HeldRequestPause
 	for {
 		select {
 		case <-again.C:
@@ -103,12 +109,19 @@ func (f *forwarder) hold(w http.ResponseWriter, r *http.Request, guild wire.Snow
 		if here {
 			return false, nil
 		}
-		if to.Name == "" {
+		if to.Key != tried.Key {
+			tried, due, pause = to, time.Time{}, tuning.HeldRequestPause
+		}
+		if to.Name == "" || time.Now().Before(due) {
 			continue
 		}
-		if answered, err = f.send(w, r, to); answered || err != nil {
+		if answered, err = f.send(w, r, guild, to); answered || err != nil {
 			return answered, err
 		}
+		// A node that was killed refuses at once: a thousand requests that try it twenty times a
+		// second each would leave no time for anything else.
+		pause *= 2
+		due = time.Now().Add(pause)
 	}
 }
 
@@ -134,11 +147,15 @@ func (f *forwarder) owner(guild wire.Snowflake) (to cluster.Node, here bool) {
 }
 
 // send has another node answer. Not answered and no error means that it can be tried again: the
-// other node is not the owner, or could not be reached, and nothing of the body was read.
-func (f *forwarder) send(w http.ResponseWriter, r *http.Request, to cluster.Node) (
-	answered bool, err error) {
-	body := &countedBody{ReadCloser: r.Body}
-	out := r.Clone(r.Context())
+// other node is not the owner, or could not be reached, and did not want the body.
+func (f *forwarder) send(w http.ResponseWriter, r *http.Request, guild wire.Snowflake,
+	to cluster.Node) (answered bool, err error) {
+	body := &wantedBody{ReadCloser: r.Body}
+	ctx, cancel := context.WithCancel(httptrace.WithClientTrace(r.Context(),
+		&httptrace.ClientTrace{Got100Continue: func() { body.wanted.Store(true) }}))
+	defer cancel()
+	go f.follow(ctx, cancel, guild, to, body)
+	out := r.Clone(ctx)
 	if out.Body = body; r.ContentLength == 0 {
 		out.Body = http.NoBody
 	}
@@ -166,7 +183,7 @@ func (f *forwarder) send(w http.ResponseWriter, r *http.Request, to cluster.Node
 	switch {
 	case failed == nil:
 		return true, nil
-	case body.read > 0:
+	case body.wanted.Load():
 		f.node.log.Warn("forward: the guild's owner did not answer", "node", to.Name,
 			"error", failed)
 		return false, api.Unavailable(busyRetry, "The node that has the guild did not answer.")
@@ -174,19 +191,46 @@ func (f *forwarder) send(w http.ResponseWriter, r *http.Request, to cluster.Node
 	return false, nil
 }
 
-// countedBody is a body that is not closed, so that it can be sent once more if nothing was read.
-type countedBody struct {
+// follow gives a request up that nobody will answer: one that the other node has not begun to read,
+// when another node owns the guild, and any, when the other node is lost. A node that was stopped
+// keeps its connections, and would keep who asks it for as long.
+func (f *forwarder) follow(ctx context.Context, giveUp func(), guild wire.Snowflake,
+	to cluster.Node, body *wantedBody) {
+	tick := time.NewTicker(tuning.HeldRequestPause)
+	defer tick.Stop()
+	for {
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return
+		}
+		there, known := f.node.core.mesh.view.Load().Node(to.Name)
+		if owner, _ := f.owner(guild); !known || there.Key != to.Key ||
+			(owner.Key != to.Key && !body.wanted.Load()) {
+			giveUp()
+			return
+		}
+	}
+}
+
+// wantedBody is a body that is not closed, and not read before it is wanted, so that it can be sent
+// to another node as long as it is not. Go's client would send it when it has waited for long
+// enough, and a node that was stopped would take it when it wakes.
+type wantedBody struct {
 	io.ReadCloser
-	read int64
+	wanted atomic.Bool
 }
 
-func (b *countedBody) Read(p []byte) (int, error) {
-	n, err := b.ReadCloser.Read(p)
-	b.read += int64(n)
-	return n, err
+var errSilent = errors.New("the node that was asked says nothing")
+
+func (b *wantedBody) Read(p []byte) (int, error) {
+	if !b.wanted.Load() {
+		return 0, errSilent
+	}
+	return b.ReadCloser.Read(p)
 }
 
-func (b *countedBody) Close() error { return nil }
+func (b *wantedBody) Close() error { return nil }
 
 // arrival is the way of a request that another node has sent: it goes no further.
 type arrival struct{ node *Node }
