@@ -41,7 +41,7 @@ type load struct {
 
 	// Atomic.
 	closed     [doorsCount]atomic.Bool // Doors that nothing is posted at.
-	taken      atomic.Int64
+	takenAt    [doorsCount]atomic.Int64
 	notTaken   atomic.Int64
 	firstError atomic.Pointer[error]
 }
@@ -219,13 +219,21 @@ func (l *load) post(guild, door, number int) {
 	}
 	l.model.answer(guild, number, err == nil)
 	if err == nil {
-		l.taken.Add(1)
+		l.takenAt[door].Add(1)
 		return
 	}
 	l.notTaken.Add(1)
 	if ctx.Err() == nil {
 		l.firstError.CompareAndSwap(nil, &err)
 	}
+}
+
+// taken is how many events were taken in all.
+func (l *load) taken() (sum int64) {
+	for i := range l.takenAt {
+		sum += l.takenAt[i].Load()
+	}
+	return sum
 }
 
 func (l *load) request(ctx context.Context, guild int, event []byte) error {
