@@ -13,8 +13,8 @@ import (
 // The events of a guild are numbered. A number is posted before the one behind it, but not always
 // answered before: then their order is anybody's, as the order of two requests at once is, and the
 // earlier is free. So is one that was refused. All others are firm: a session that is in the guild
-// hears every firm number, once, and in ascending order. What may be missing is only what was posted
-// before its last GUILD_CREATE, with which it begins anew.
+// hears every firm number, once, and in ascending order. What may be missing is only what was
+// posted before its last GUILD_CREATE, with which it begins anew.
 type model struct {
 	now func() time.Time // An effect: the clock.
 
@@ -85,7 +85,8 @@ func (f *faults) say(format string, args ...any) {
 }
 
 func newModel(guilds int) *model {
-	return &model{now: time.Now, guilds: make([]published, guilds), gapOf: map[streamID]time.Duration{}}
+	return &model{now: time.Now, guilds: make([]published, guilds),
+		gapOf: map[streamID]time.Duration{}}
 }
 
 // session adds a session that is in some guilds, and returns its number.
