@@ -42,7 +42,7 @@ type load struct {
 	// Atomic.
 	closed     [doorsCount]atomic.Bool // Doors that nothing is posted at.
 	takenAt    [doorsCount]atomic.Int64
-	notTaken   atomic.Int64
+	notTakenAt [doorsCount]atomic.Int64
 	firstError atomic.Pointer[error]
 }
 
@@ -222,16 +222,16 @@ func (l *load) post(guild, door, number int) {
 		l.takenAt[door].Add(1)
 		return
 	}
-	l.notTaken.Add(1)
+	l.notTakenAt[door].Add(1)
 	if ctx.Err() == nil {
 		l.firstError.CompareAndSwap(nil, &err)
 	}
 }
 
-// taken is how many events were taken in all.
-func (l *load) taken() (sum int64) {
-	for i := range l.takenAt {
-		sum += l.takenAt[i].Load()
+// sum is over all doors.
+func sum(at *[doorsCount]atomic.Int64) (sum int64) {
+	for i := range at {
+		sum += at[i].Load()
 	}
 	return sum
 }
