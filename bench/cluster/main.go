@@ -1,8 +1,8 @@
 // Command cluster runs three nodes with real etcd and NATS on this machine, takes something away
 // from them while they serve, and measures for how long guilds go without events.
 //
-//	bench/cluster/run            all of it, from one command
-//	bench/cluster/run -quick     one run of each scenario
+//	bench/cluster/run                   all of it, from one command
+//	bench/cluster/run -quick -dirty     one run of each scenario
 //
 // Some ninety guilds live on the three nodes, each with one session on every node, and one event
 // each quarter of a second that goes in through the nodes' doors and NATS in turn. A scenario does
