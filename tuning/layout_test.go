@@ -50,6 +50,8 @@ var modules = map[string][]string{
 // still run somewhere in .ci/run.
 var skips = map[string]string{
 	"bench/clients/javascript_test.go:needNode":          "needs Node and npm ci; fails where CI is set",
+	"bench/cluster/cluster_test.go:TestThreeNodes":       "starts real servers; left out with -short",
+	"bench/cluster/nemesis_test.go:TestNemesis":          "minutes of harm by chance; needs -nemesis",
 	"node/cluster/driver_test.go:needEngines":            "starts real servers; left out with -short",
 	"node/cluster/replica/jetstream_test.go:needEngines": "starts real servers; left out with -short",
 	"node/tunnelend_test.go:TestResumeInACluster":        "starts real servers; left out with -short",

@@ -46,8 +46,8 @@ func (b *bench) conclude() {
 	r.Table("What the owner of a guild sends to other nodes", []string{"nodes with receivers",
 		"packets per event"}, rows)
 	r.Say("%d events were taken in all and %d were not: those that were posted at a node that "+
-		"was lost, or had no owner to go to; %d of them by NATS.", sum(&b.load.takenAt), sum(&b.load.notTakenAt),
-		b.load.notTakenAt[natsDoor].Load())
+		"was lost, or had no owner to go to; %d of them by NATS.", sum(&b.load.takenAt),
+		sum(&b.load.notTakenAt), b.load.notTakenAt[natsDoor].Load())
 	r.Reach(report.Figure{What: "events lost, doubled or reordered in all faults",
 		Measured: b.sumAll("lost", "doubled", "reordered"), Unit: "", Limit: 0})
 	r.Reach(report.Figure{What: "sessions on other nodes that were disconnected",

@@ -63,13 +63,13 @@ func (b *bench) packets(ctx context.Context, guilds int) error {
 // countItems publishes events of a guild and returns what its owner has sent for each.
 func (b *bench) countItems(ctx context.Context, guild int, sessions []*client.Session) (
 	float64, error) {
-	_, ring, err := b.trio.ring(ctx, 0)
+	name, err := b.trio.members[0].process().Owner(ctx, guild)
 	if err != nil {
 		return 0, err
 	}
 	var owner *server.Throng
 	for i, m := range b.trio.members {
-		if m.name == ring.Find(uint64(server.GuildID(guild))) {
+		if m.name == name {
 			owner = m.process()
 			if i >= len(sessions) { // Pin it to a node that has receivers.
 				return b.countPinned(ctx, guild, sessions)

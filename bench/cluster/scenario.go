@@ -120,7 +120,7 @@ func (b *bench) mover(ctx context.Context, node int) int {
 
 // moveBack takes all pins away.
 func (b *bench) moveBack(ctx context.Context, victim int) error {
-	c, _, err := b.trio.ring(ctx, victim)
+	c, err := b.trio.members[victim].process().Cluster(ctx)
 	if err != nil {
 		return err
 	}
@@ -136,12 +136,13 @@ func (b *bench) moveBack(ctx context.Context, victim int) error {
 
 // owned are the guilds of a node.
 func (b *bench) owned(ctx context.Context, node int) (guilds []int, err error) {
-	_, ring, err := b.trio.ring(ctx, node)
-	if err != nil {
-		return nil, err
-	}
+	m := b.trio.members[node]
 	for g := range b.load.guilds {
-		if ring.Find(uint64(server.GuildID(g))) == b.trio.members[node].name {
+		owner, err := m.process().Owner(ctx, g)
+		if err != nil {
+			return nil, err
+		}
+		if owner == m.name {
 			guilds = append(guilds, g)
 		}
 	}

@@ -13,8 +13,6 @@ import (
 	"time"
 
 	"throng/bench/internal/server"
-	"throng/node/api"
-	"throng/store"
 )
 
 // nodesCount nodes are the least that outvote one that is lost.
@@ -173,16 +171,6 @@ func (t *trio) whole(ctx context.Context) error {
 		}
 		return nil
 	})
-}
-
-// ring is the ring as a node sees it.
-func (t *trio) ring(ctx context.Context, node int) (api.ClusterInfo, *store.Ring, error) {
-	c, err := t.members[node].process().Cluster(ctx)
-	if err != nil {
-		return c, nil, err
-	}
-	ring, err := server.RingOf(c)
-	return c, ring, err
 }
 
 // stop ends all processes and removes all namespaces.

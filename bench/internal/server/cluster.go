@@ -5,15 +5,22 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
-	"strconv"
 	"strings"
-
-	"throng/node/api"
-	"throng/store"
 )
 
+// ClusterInfo is what a bench reads of GET /v1/cluster.
+type ClusterInfo struct {
+	Generation uint64
+	Nodes      []struct {
+		Node     string
+		Draining bool
+		Error    string // Why it did not answer.
+	}
+	Pins map[string]string // Guild to node.
+}
+
 // Cluster asks a node who is there.
-func (t *Throng) Cluster(ctx context.Context) (c api.ClusterInfo, err error) {
+func (t *Throng) Cluster(ctx context.Context) (c ClusterInfo, err error) {
 	text, err := t.ask(ctx, http.MethodGet, "/v1/cluster", "", nil)
 	if err == nil {
 		err = json.Unmarshal(text, &c)
@@ -21,22 +28,17 @@ func (t *Throng) Cluster(ctx context.Context) (c api.ClusterInfo, err error) {
 	return c, err
 }
 
-// RingOf is the ring that nodes make, by which the owner of a guild can be told without asking.
-func RingOf(c api.ClusterInfo) (*store.Ring, error) {
-	ring := store.RingConfig{Pins: map[uint64][]string{}}
-	for _, n := range c.Nodes {
-		if !n.Draining {
-			ring.Nodes = append(ring.Nodes, store.RingNode{Name: n.Node, Weight: n.Weight})
-		}
+// Owner is the name of the node that a guild lives on: whichever is asked, that one answers.
+func (t *Throng) Owner(ctx context.Context, guild int) (string, error) {
+	text, err := t.ask(ctx, http.MethodGet, fmt.Sprintf("/v1/guilds/%d", GuildID(guild)), "", nil)
+	if err != nil {
+		return "", err
 	}
-	for guild, node := range c.Pins {
-		id, err := strconv.ParseUint(guild, 10, 64)
-		if err != nil {
-			return nil, err
-		}
-		ring.Pins[id] = []string{node}
+	var info struct {
+		Node string `json:"owner_node"`
 	}
-	return store.NewRing(ring)
+	err = json.Unmarshal(text, &info)
+	return info.Node, err
 }
 
 // Move pins a guild to a node; without a name it goes back to where the ring has it.
