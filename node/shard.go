@@ -86,6 +86,7 @@ func (s *shard) pass() bool {
 	s.work = s.inbox.take(s.work)
 	if len(s.work) > 0 {
 		s.stats.clock.start(time.Now())
+		defer s.stats.clock.stop()
 	}
 	for i, m := range s.work {
 		s.work[i] = nil

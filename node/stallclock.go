@@ -1,29 +1,44 @@
 package node
 
-import "time"
+import (
+	"runtime"
+	"time"
+)
 
-// stallClock tells the time that a shard took for something from the time that its thread stood in
-// line for a processor. By the clock both are the same: on a machine with much other work, a
-// message was seen to take 128 ms, of which the scheduler's account has 119 as waiting.
+// stallClock tells the time that a shard took for something from the time in which it stood in line
+// for a processor. By the clock both are the same: on a machine with much other work, a message was
+// seen to take 128 ms, of which the scheduler's account has 119 as waiting.
 //
-// To ask for a thread's processor time is two system calls, as much as handling a presence. So the
-// clock is read once a pass, and again when a millisecond has gone by since: what is handled after
-// that is charged with less than a millisecond of what came before. Only what takes longer than
-// that is measured. Go may move a goroutine to another thread meanwhile, whose time says nothing;
-// then all of it counts as work.
+// What a shard has used is what its thread has, as long as no other goroutine runs on that: Go
+// preempts a shard to collect garbage, and a collector or a keeper then has the thread for up to
+// ten milliseconds. So a pass keeps its thread, which costs nothing unless it is preempted: then
+// its thread must be woken for it, where it could have gone on with another's. To keep the thread
+// for ever would cost two such wakes a message.
+//
+// To ask for a thread's processor time is a system call, half of what handling a presence takes. So
+// the clock is read once a pass, and again when a millisecond has gone by since: what is handled
+// after that is charged with less than a millisecond of what came before. Only what takes longer
+// than that is measured.
 type stallClock struct {
 	// Owned by the shard goroutine.
-	thread int
-	used   time.Duration
-	at     time.Time
+	used  time.Duration
+	known bool // Not every system tells.
+	at    time.Time
 }
 
 // stallLook is the shortest handling that is looked at.
 const stallLook = time.Millisecond
 
-// start reads the clock.
+// start keeps the thread, until stop, and reads the clock.
 func (c *stallClock) start(now time.Time) {
-	c.thread, c.used = threadTime()
+	runtime.LockOSThread()
+	c.read(now)
+}
+
+func (c *stallClock) stop() { runtime.UnlockOSThread() }
+
+func (c *stallClock) read(now time.Time) {
+	c.used, c.known = threadTime()
 	c.at = now
 }
 
@@ -33,14 +48,14 @@ func (c *stallClock) worked(start, now time.Time) (work time.Duration) {
 	if now.Sub(c.at) < stallLook {
 		return 0
 	}
-	before := *c
-	c.start(now)
+	before := c.used
+	c.read(now)
 	took := now.Sub(start)
 	switch {
 	case took < stallLook:
 		return 0
-	case c.thread == 0 || c.thread != before.thread:
+	case !c.known:
 		return took
 	}
-	return min(took, c.used-before.used)
+	return min(took, c.used-before)
 }

@@ -6,11 +6,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// threadTime is the thread that the caller runs on, and the processor time that it has used.
-func threadTime() (thread int, used time.Duration) {
+// threadTime is the processor time that the caller's thread has used.
+func threadTime() (used time.Duration, known bool) {
 	var t unix.Timespec
-	if unix.ClockGettime(unix.CLOCK_THREAD_CPUTIME_ID, &t) != nil {
-		return 0, 0
-	}
-	return unix.Gettid(), time.Duration(t.Nano())
+	err := unix.ClockGettime(unix.CLOCK_THREAD_CPUTIME_ID, &t)
+	return time.Duration(t.Nano()), err == nil
 }

@@ -4,6 +4,5 @@ package node
 
 import "time"
 
-// threadTime is the thread that the caller runs on, and the processor time that it has used; 0 is
-// that nobody knows.
-func threadTime() (thread int, used time.Duration) { return 0, 0 }
+// threadTime is the processor time that the caller's thread has used, which nobody knows here.
+func threadTime() (used time.Duration, known bool) { return 0, false }
