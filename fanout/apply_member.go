@@ -158,6 +158,7 @@ func (t *turn) drop(h Handle) {
 		return
 	}
 	g.classes.release(r.class)
+	g.mark(r.User)
 	t.forgetWants(&r)
 	if !g.receivers.connected(r.User) {
 		delete(g.timeouts, r.User)

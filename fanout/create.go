@@ -24,6 +24,7 @@ func (g *Guild) Join(r Receiver, now int64) (Change, error) {
 	kept := g.receivers.add(r, class, !r.Bot && g.members.Len() >= g.limits.PassiveMembersMin)
 	m := Msg{Kind: MsgAdmit, Loop: int(r.Loop), To: r.Handle, Receiver: r, Class: class}
 	m.Receiver.Intents = kept.heard()
+	g.mark(r.User)
 	g.masks = g.masks || kept.lazy
 	if kept.passive {
 		m.Passive, m.Version = true, g.news.known()
@@ -192,7 +193,7 @@ func (g *Guild) Delete(now int64) Change {
 	}
 	t.keep(store.Op{Kind: store.OpDeleteGuild, Guild: uint64(g.id)})
 	g.closeRooms()
-	g.receivers, g.lists = receivers{}, nil
+	g.receivers, g.lists, g.carry = receivers{}, nil, nil
 	g.receivers.init()
 	g.classes = classes{}
 	g.classes.init()

@@ -42,6 +42,7 @@ type Guild struct {
 	masks bool
 	news  news
 	lists *guildLists // nil while nobody looks at any.
+	carry *Carry      // nil while the guild stays where it is.
 	// timeouts holds when the connected members' timeouts end, and timeoutNext the first of it.
 	timeouts    map[wire.Snowflake]int64
 	timeoutNext int64
@@ -140,6 +141,7 @@ func (g *Guild) setDocument(d *document) {
 
 // keep returns the operation that keeps the guild's document as it is now.
 func (g *Guild) keep() store.Op {
+	g.markDoc()
 	ids := g.Channels()
 	channels := make([]uint64, len(ids))
 	for i, id := range ids {

@@ -74,6 +74,9 @@ func (w *world) play(c Change) Change {
 	if err := w.g.Check(); err != nil {
 		w.t.Fatalf("check: %v", err)
 	}
+	if carryWorlds != nil {
+		carryWorlds.step(w)
+	}
 	return c
 }
 

@@ -102,6 +102,10 @@ const sweepRetryMilli = 10_000
 // forgets who sees what, so it must be rare.
 const deadClassesMax = 256
 
+// carryUnsaidMax presences may be noted and not told when a guild moves to another node, 100 ns of
+// its standing still each; see Carry.
+const carryUnsaidMax = 10_000
+
 // threadSyncWorkMax bounds the permission computations (channels times classes) that one role
 // change may spend on finding who gained sight of threads. Past it the clients learn of the
 // threads from their next events; 100,000 computations take about 5 ms.

@@ -107,6 +107,7 @@ func (ls *guildLists) appendMember(dst []byte, user wire.Snowflake) []byte {
 
 // relist takes note that the member's place in lists, or what they show of it, may have changed.
 func (g *Guild) relist(user wire.Snowflake) {
+	g.mark(user)
 	if g.lists != nil {
 		g.lists.touch(user)
 	}

@@ -9,6 +9,7 @@ func (g *Guild) SetPresence(h Handle, cmd wire.PresenceCommand, now int64) Chang
 	if r := g.receivers.get(h); r != nil {
 		r.presence = presenceOf(cmd, r.platform)
 		r.spoke = true
+		g.mark(r.User)
 		t.regard(r.User)
 	}
 	return t.done()

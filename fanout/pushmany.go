@@ -31,6 +31,9 @@ type pushSearch struct {
 	// Owned by whoever's turn it is.
 	eyes  listEyes
 	meant map[uint32]bool // By role-set: whether roles are in it.
+
+	// Owned by the shard goroutine.
+	seen uint64 // Where the search would go on elsewhere; see Carry.
 }
 
 // mentionsMany says which roles a message mentions, ascending; nil is everyone, if many is true.
@@ -145,6 +148,7 @@ func (g *Guild) searched(s *pushSearch, users []uint64, now int64) Change {
 		g.searchOver(s)
 		return t.done()
 	}
+	s.seen = users[len(users)-1] + 1
 	p := s.push
 	for _, u := range users {
 		user := wire.Snowflake(u)

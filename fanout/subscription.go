@@ -25,6 +25,7 @@ func (g *Guild) Subscribe(h Handle, s wire.Subscription, now int64) Change {
 		return t.done()
 	}
 	g.masks = true
+	g.mark(r.User)
 	heard, before := r.heard(), wants{}
 	if r.wants == nil {
 		r.wants = &wants{memberUpdates: !r.lazy}

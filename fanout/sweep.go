@@ -147,6 +147,7 @@ func (t *turn) dropRoles(m store.Member) bool {
 	}
 	m.RoleSet = set
 	g.members.Put(m)
+	g.mark(wire.Snowflake(m.User))
 	t.keep(g.keepMember(m))
 	t.reclass(wire.Snowflake(m.User))
 	return true

@@ -92,6 +92,7 @@ func (t *turn) reclass(user wire.Snowflake) {
 	if !ok {
 		return
 	}
+	g.mark(user)
 	class := g.classOf(member, t.now)
 	g.receivers.of(user, func(r *receiver) {
 		if r.class == class {

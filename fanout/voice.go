@@ -105,6 +105,7 @@ func (g *Guild) SetVoice(h Handle, cmd wire.VoiceStateCommand, now int64) Change
 // see this one hear that the user has left, and nothing of where to.
 func (t *turn) enterVoice(user wire.Snowflake, v *voiceState) {
 	g := t.g
+	g.mark(user)
 	before := g.voices[user]
 	if before != nil && before.channel == v.channel {
 		v.at = before.at
@@ -137,6 +138,7 @@ func (t *turn) leaveVoice(user wire.Snowflake) {
 	if v == nil {
 		return
 	}
+	g.mark(user)
 	g.depart(v)
 	delete(g.voices, user)
 	g.noteVoice(user, v)

@@ -84,6 +84,11 @@ func (g *Guild) house(channel wire.Snowflake, room *voiceRoom) {
 	id := VoiceRoom{g.id, channel}
 	g.servers.vacate(id, room.server, len(room.users))
 	room.region, room.behind = g.voiceRegion(channel), len(room.users)
+	if g.carry != nil {
+		for _, user := range room.users {
+			g.mark(user) // Told of another server, each of them.
+		}
+	}
 	if len(g.voiceServers) == 0 {
 		room.server = g.servers.place(id, room.region, len(room.users))
 		return
@@ -99,6 +104,7 @@ func (g *Guild) house(channel wire.Snowflake, room *voiceRoom) {
 
 // tellServer tells the session of a voice state where its media server is.
 func (t *turn) tellServer(user wire.Snowflake, v *voiceState) {
+	t.g.mark(user)
 	room := t.g.rooms[v.channel]
 	v.told = room.server
 	t.private(v.handle, wire.NewDispatch("VOICE_SERVER_UPDATE", t.serverBody(user, v), nil))
@@ -151,6 +157,7 @@ func (g *Guild) MoveVoice(channel wire.Snowflake, budget int, now int64) (c Chan
 			t.private(v.handle, gone)
 		}
 		v.told = nil
+		g.mark(user)
 		if room.server != nil {
 			t.tellServer(user, v)
 		}
