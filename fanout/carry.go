@@ -1,6 +1,7 @@
 package fanout
 
 import (
+	"math"
 	"slices"
 
 	"throng/store"
@@ -49,6 +50,16 @@ func (g *Guild) Carry() *Carry {
 	return g.carry
 }
 
+// Carried is how the guild is being carried elsewhere, nil when it is not.
+func (g *Guild) Carried() *Carry { return g.carry }
+
+// EachSession calls f for each session.
+func (g *Guild) EachSession(f func(Handle)) {
+	for h := range g.receivers.byHandle {
+		f(h)
+	}
+}
+
 // EndCarry is the end of carrying: the guild stays.
 func (g *Guild) EndCarry() { g.carry = nil }
 
@@ -79,7 +90,7 @@ func (g *Guild) markDoc() {
 // Next appends the next part of what is carried: no more than bytesMax and one user, and no more
 // than looks users are looked at.
 func (c *Carry) Next(dst []byte, looks, bytesMax int) []byte {
-	w := carryWriter{g: c.g, dst: dst}
+	w, bytesMax := carryWriter{g: c.g, dst: dst}, bytesMax+len(dst)
 	if c.doc {
 		c.doc = false
 		w.document()
@@ -111,10 +122,11 @@ func (c *Carry) take() (user wire.Snowflake) {
 	return user
 }
 
-// Left is how many users Last would carry, many while Next has not been through all members.
+// Left is how many users Last would carry; more than any number while Next has something to do
+// that Last does not do.
 func (c *Carry) Left() int {
 	if !c.through || c.doc {
-		return c.g.members.Len() + 1
+		return math.MaxInt
 	}
 	return len(c.order)
 }

@@ -90,7 +90,8 @@ func (k *Take) add(in receiver, r Receiver) {
 	g := k.g
 	kept := g.receivers.add(r, in.class, in.lazy)
 	g.receivers.count(kept, -1)
-	kept.spoke, kept.passive, kept.presence, kept.wants = in.spoke, in.passive, in.presence, in.wants
+	kept.spoke, kept.passive = in.spoke, in.passive
+	kept.presence, kept.wants = in.presence, in.wants
 	g.receivers.count(kept, 1)
 	for int(in.class) >= len(g.classes.list) {
 		g.classes.list = append(g.classes.list, class{})

@@ -202,7 +202,8 @@ func (r *carryReader) wants() *wants {
 	for range r.Count(rangesBytesMin) {
 		l := wire.ListRanges{Channel: r.ID()}
 		for range r.Count(16) {
-			l.Ranges = append(l.Ranges, wire.ListRange{First: int(r.Uint64()), Last: int(r.Uint64())})
+			first, last := int(r.Uint64()), int(r.Uint64())
+			l.Ranges = append(l.Ranges, wire.ListRange{First: first, Last: last})
 		}
 		w.lists = append(w.lists, l)
 	}

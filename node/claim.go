@@ -139,6 +139,12 @@ func (s *shard) claimedBy(m *farItem) error {
 		return errItem
 	}
 	by := m.generation
+	if t := s.takings[m.guild]; t != nil && t.from != m.remote {
+		t.claims = append(t.claims, m)
+		s.answerClaim(m, claimHeld, 0)
+		return nil
+	}
+	s.dropTaking(m.guild, s.takings[m.guild])
 	p := s.guilds[m.guild]
 	v := s.core.mesh.view.Load()
 	if v.Generation > by && v.Owner(uint64(m.guild)) != m.remote.node {
@@ -159,7 +165,7 @@ func (s *shard) claimedBy(m *farItem) error {
 		s.answerClaim(m, claimLater, p.token)
 	default:
 		s.answerClaim(m, claimHeld, 0)
-		s.give(p, m.guild, m.remote, by)
+		s.yield(p, m.guild, m.remote, by)
 	}
 	return nil
 }

@@ -70,6 +70,8 @@ type core struct {
 	resumes      outcomeCounts
 	panics       atomic.Uint64
 	members      atomic.Int64
+	handed       atomic.Uint64 // guilds, to other nodes, as they were
+	handsFailed  atomic.Uint64
 	failures     failures
 	events       eventCounts
 }
@@ -127,6 +129,16 @@ type settings struct {
 	membersPassMax    int
 	relayPassMax      int
 	putOffMax         int
+	handoffsMax       int // of a shard at a time
+	handoffClaimsMax  int // the same, with those that were claimed
+	handoffTriesMax   int
+	handoffLooks      int
+	handoffPartBytes  int
+	handoffPartsMax   int
+	handoffLastMax    int
+	handoffAheadMax   int
+	handoffMilli      int64
+	handoffQuietMilli int64
 	smallMax          int
 	guildBehindMax    int
 	guildEventsMax    int

@@ -22,6 +22,16 @@ const (
 	itemChunk                     // To who asked for a part of a list of members; see farMembers.
 	itemUser                      // To everybody, of a user: number of the call or 0, name, body.
 	itemUserTold                  // To who asked: number of the call, how many sessions.
+
+	// Of a hand-off; see handing.
+	itemOffer   // To the next owner: the hand-off's number, what the directory has to have.
+	itemOffered // Back: the number, the answer.
+	itemCarry   // To the next owner: the number, and a part of the guild.
+	itemKeep    // The same: the guild stays. The number.
+	itemMoved   // To who follows the former owner: number of the link, the next one's name.
+	itemMarker  // Back: number of the link.
+	itemPassed  // From the former owner to the next: what a third node has asked or says.
+	itemHello   // To the next owner: number of a link that follows it from now on.
 	itemKinds
 )
 
@@ -76,6 +86,22 @@ func (s *shard) far(m *farItem) {
 		err = s.userNews(m)
 	case itemUserTold:
 		err = s.userTold(m)
+	case itemOffer:
+		err = s.offeredTo(m)
+	case itemOffered:
+		err = s.handAnswer(m)
+	case itemCarry:
+		err = s.carried(m)
+	case itemKeep:
+		err = s.keptThere(m)
+	case itemMoved:
+		err = s.moved(m)
+	case itemMarker:
+		err = s.marked(m)
+	case itemPassed:
+		err = s.passed(m)
+	case itemHello:
+		err = s.hello(m)
 	}
 	if err != nil {
 		s.core.mesh.void(m.remote, err)
@@ -87,6 +113,7 @@ type farLink struct {
 	number       uint64
 	head         *wire.Shared
 	sent, handed uint64 // Events that went there, and of these the ones that are handed out.
+	away         bool   // It has been turned away, and what it still asks is void.
 }
 
 // farSlotBits of a far session's slot are its slot at home, and the others its loop there.
@@ -110,8 +137,17 @@ func homeHandle(far fanout.Handle) fanout.Handle {
 // asked takes what a session of a remote asks of a guild. Whoever asks may know of a later view
 // than this node, or of an earlier one.
 func (s *shard) asked(m *farItem) error {
+	if t := s.takings[m.guild]; t != nil && len(t.asks) < s.core.limits.guildWaitMax {
+		t.asks = append(t.asks, m)
+		return nil
+	}
 	number := m.rest.Uint(numberMax)
-	ask, err := parseAsk(m.rest.Rest())
+	raw := m.rest.Rest()
+	if p := s.guilds[m.guild]; p != nil && p.link != nil &&
+		s.forward(m.guild, p, m.remote, number, raw) {
+		return nil
+	}
+	ask, err := parseAsk(raw)
 	if err != nil {
 		return err
 	}
@@ -126,8 +162,11 @@ func (s *shard) asked(m *farItem) error {
 	case (p == nil || p.link != nil) && (!mayBeHere || ask.kind() == kindLeave):
 		s.turnAway(m.remote, m.guild, number)
 		return nil
+	case p != nil && p.link != nil && p.link.to != nil:
+		// It still follows the one before.
+		s.await(p, &farAsk{ask, m.remote, number})
+		return nil
 	case p != nil && p.link != nil:
-		// It still follows the one before. Its sessions find their way here as this one does.
 		s.relink(m.guild, p)
 	}
 	s.handleGuild(&farAsk{ask, m.remote, number})
@@ -144,8 +183,9 @@ type farAsk struct {
 func (m *farAsk) apply(s *shard, g *fanout.Guild) {
 	s.answering = m
 	defer func() { s.answering = nil }()
-	if p := s.guilds[m.id()]; g != nil && p != nil && p.guild == g {
-		s.greet(p, m.remote, m.link)
+	if p := s.guilds[m.id()]; g != nil && p != nil && p.guild == g &&
+		!s.greet(p, m.remote, m.link) {
+		return
 	}
 	m.guildMessage.apply(s, g)
 	s.settleFar(m.id(), m.remote.number)
@@ -170,11 +210,12 @@ func (s *shard) turnAway(r *remote, guild wire.Snowflake, link uint64) {
 const numberMax = 1 << 62
 
 // greet takes note of a remote's link. With another number than before it is another link: the
-// remote has let go of all that it had of the guild, and knows no head.
-func (s *shard) greet(p *place, r *remote, number uint64) {
+// remote has let go of all that it had of the guild, and knows no head. It is false of a link that
+// has been turned away.
+func (s *shard) greet(p *place, r *remote, number uint64) bool {
 	f := p.far[r.number]
-	if f != nil && f.number == number {
-		return
+	if f != nil && (f.number == number || f.away && number < f.number) {
+		return !f.away
 	}
 	if f != nil {
 		change, _, _ := p.guild.LeaveLoop(r.number, 0, allReceivers, s.core.wall())
@@ -185,6 +226,7 @@ func (s *shard) greet(p *place, r *remote, number uint64) {
 		p.far = map[int]*farLink{}
 	}
 	p.far[r.number] = &farLink{number: number}
+	return true
 }
 
 const allReceivers = 1 << 30

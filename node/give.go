@@ -10,8 +10,12 @@ import (
 
 // keeping counts what a guild has given to the keeper, and says when the last of it is kept.
 //
-// Atomic: added to by the shard, taken from by the keeper's goroutine.
+// The shard adds to it, and the keeper's goroutine takes from it.
 type keeping struct {
+	// Owned by the shard goroutine.
+	before *keeping // What was given to it before; see beginHanding.
+
+	// Atomic, all the others.
 	count   atomic.Int32
 	leaving atomic.Bool // The shard waits for the end.
 }
@@ -29,12 +33,13 @@ func (s *shard) parks(p *place) bool {
 		return false
 	}
 	now := s.core.mesh.owning()
-	return p.giving != nil || now == 0 || now != s.incarnation
+	frozen := p.handing != nil && p.handing.frozen
+	return frozen || p.giving != nil || now == 0 || now != s.incarnation
 }
 
 // park has a message wait until it is known where the guild is.
 func (s *shard) park(p *place, m guildMessage) {
-	if len(p.parked) >= s.core.limits.guildWaitMax {
+	if len(p.parked) >= s.core.limits.guildWaitMax && m.kind() != kindLeave {
 		m.refuse(s, errGuildBusy)
 		return
 	}
@@ -48,7 +53,7 @@ func (s *shard) unpark(id wire.Snowflake, p *place) {
 	waiting := p.parked
 	p.parked = nil
 	for _, m := range waiting {
-		if far, ok := m.(*farAsk); ok && s.guilds[id] == nil {
+		if far := farOf(m); far != nil && s.guilds[id] == nil {
 			far.refuse(s, errElsewhere)
 		} else {
 			s.handleGuild(m)
@@ -68,8 +73,7 @@ func (s *shard) giveOn(id wire.Snowflake, p *place) {
 	if p.giving == nil || p.guild == nil || s.guilds[id] != p {
 		return
 	}
-	p.keeping.leaving.Store(true)
-	if p.keeping.count.Load() > 0 {
+	if now := p.kept(p.keeping); !p.kept(p.earlier) || !now {
 		return
 	}
 	g := p.giving
@@ -89,6 +93,13 @@ func (s *shard) release(id wire.Snowflake, p *place) {
 			s.turnAway(r, id, f.number)
 		}
 	}
+	for key, h := range p.holds {
+		if key == ownHold {
+			s.retry(id, p.own)
+		}
+		p.parked = append(p.parked, h.asks...)
+	}
+	p.guild.Close()
 	s.unlistChannels(id, p.channels, nil)
 	s.core.members.Add(-int64(p.guild.Info().MemberCount))
 	delete(s.guilds, id)
@@ -97,7 +108,11 @@ func (s *shard) release(id wire.Snowflake, p *place) {
 
 // keep is core.keep for what a guild has changed.
 func (s *shard) keep(guild wire.Snowflake, ops []store.Op, done func(error)) {
-	k := &s.guilds[guild].keeping
+	p := s.guilds[guild]
+	if p.keeping == nil {
+		p.keeping = &keeping{}
+	}
+	k := p.keeping
 	k.count.Add(1)
 	s.core.keep(ops, func(err error) {
 		done(err)
@@ -117,5 +132,6 @@ func (m *allKept) apply(*shard, *fanout.Guild) {}
 func (m *allKept) do(s *shard) {
 	if p := s.guilds[m.guild]; p != nil {
 		s.giveOn(m.guild, p)
+		s.handOn(m.guild, p)
 	}
 }

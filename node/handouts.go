@@ -13,8 +13,8 @@ import (
 // many those are, so that it knows how far its guild is behind: without that a flood fills the
 // queue to a node that is slower, and the end of that is the end of everything between the two.
 //
-// A number of all events since the link began, and not one message for each: it is told when there
-// are many, or when some time has gone by, and a later one stands for those before.
+// A number of all events since the link follows this owner, and not one message for each: it is
+// told when there are many, or when some time has gone by, and a later one stands for those before.
 type handouts struct {
 	// Static after construction.
 	shard *shard

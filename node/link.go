@@ -31,6 +31,11 @@ type link struct {
 	waiting  []guildMessage         // While there is no owner.
 	invited  map[fanout.Handle]int  // Sessions of new members, and how often the owner was asked.
 	handouts *handouts
+
+	// Of hand-offs; see handing.
+	forwards map[int]uint64 // Others' links whose asks are passed on, by their remotes.
+	ahead    []*farItem     // What the next owner has said ahead of the last word of this one.
+	asks     []*farAsk      // They wait for this node to be the owner.
 }
 
 var errElsewhere = errors.New("the guild lives on another node")
@@ -49,6 +54,13 @@ func (s *shard) openLink(guild wire.Snowflake) *place {
 // ask passes on what a session asks.
 func (s *shard) ask(p *place, m guildMessage) {
 	k := p.link
+	if far := farOf(m); far != nil {
+		s.askFar(p, far)
+		return
+	}
+	if own, ok := m.(*passedOn); ok {
+		m = own.guildMessage
+	}
 	_, isIn := k.sessions[m.from()]
 	switch m.(type) {
 	case *joinGuild:
@@ -105,7 +117,8 @@ func (k *link) drop(h fanout.Handle) {
 // closeLink drops a link without sessions.
 func (s *shard) closeLink(guild wire.Snowflake, p *place) {
 	k := p.link
-	if k != nil && len(k.sessions)+len(k.invited) == 0 && s.guilds[guild] == p {
+	if k != nil && len(k.sessions)+len(k.invited)+len(k.forwards)+len(k.asks) == 0 &&
+		s.guilds[guild] == p {
 		s.removeLink(guild)
 	}
 }
@@ -162,9 +175,10 @@ func (s *shard) linkOf(m *farItem) *place {
 
 // told gives a step of the owner to the loops that it is for.
 func (s *shard) told(m *farItem) error {
+	whole := m.rest
 	p := s.linkOf(m)
 	if p == nil {
-		return nil
+		return s.toldEarly(m, whole)
 	}
 	k := p.link
 	token := m.rest.Uint(numberMax)
@@ -255,6 +269,13 @@ func (s *shard) share(k *link, m *relayStep) {
 func (s *shard) letGo(guild wire.Snowflake, k *link) {
 	s.toLoops(k, &relayStep{fanout.Msg{Kind: fanout.MsgAdrift, Loop: fanout.AllLoops,
 		Guild: guild}})
+	s.retry(guild, k)
+	clear(k.sessions)
+	clear(k.perLoop)
+}
+
+// retry has those sessions of a link ask again that have only asked.
+func (s *shard) retry(guild wire.Snowflake, k *link) {
 	for _, h := range k.asked() {
 		s.tell(int(h.Loop), &relayStep{fanout.Msg{Kind: fanout.MsgRetry, Loop: int(h.Loop),
 			Guild: guild, To: h}})
@@ -262,9 +283,7 @@ func (s *shard) letGo(guild wire.Snowflake, k *link) {
 	for _, h := range sorted(k.invited) {
 		s.tell(int(h.Loop), invite(h, guild))
 	}
-	clear(k.sessions)
 	clear(k.invited)
-	clear(k.perLoop)
 }
 
 // relink begins a link anew, with the owner to, or whoever is to be the owner.
@@ -272,6 +291,9 @@ func (s *shard) relink(guild wire.Snowflake, p *place) {
 	s.letGo(guild, p.link)
 	// The first who asks again has it made.
 	s.removeLink(guild)
+	for _, m := range p.link.asks {
+		s.handleGuild(m)
+	}
 }
 
 // astray takes the word of who was asked that it is not the owner, or is no longer.

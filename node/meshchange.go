@@ -1,6 +1,7 @@
 package node
 
 import (
+	"maps"
 	"slices"
 
 	"throng/fanout"
@@ -72,16 +73,25 @@ type remoteLost struct {
 func (m *remoteLost) do(s *shard) {
 	r := m.remote
 	s.claimsWithout(r)
+	s.handsWithout(r)
 	from := uint32(0) // In the guild that is looked at.
 	s.startSweep(func(id wire.Snowflake, p *place) (cost int, more bool) {
 		if p.giving != nil && p.giving.to == r {
 			p.giving.to = nil
 		}
+		if p.guild == nil {
+			from = 0 // It has gone while it was looked at.
+		}
 		switch {
 		case p.link != nil:
+			of := func(m *farAsk) bool { return m.remote == r }
+			p.link.asks = slices.DeleteFunc(p.link.asks, of)
 			if p.link.to == r {
 				cost = looksPerLink + len(p.link.sessions)*looksPerSession
 				s.relink(id, p)
+			} else {
+				s.endForward(id, p, r, p.link.forwards[r.number], passLost)
+				s.closeLink(id, p)
 			}
 		case p.room != nil:
 			p.room.waiting = slices.DeleteFunc(p.room.waiting, func(m guildMessage) bool {
@@ -90,6 +100,7 @@ func (m *remoteLost) do(s *shard) {
 			delete(p.far, r.number)
 		default:
 			p.parked = slices.DeleteFunc(p.parked, func(m guildMessage) bool { return isFar(m, r) })
+			s.holdsWithout(id, p, r)
 			change, next, looks := p.guild.LeaveLoop(r.number, from, s.core.limits.sweepLooksMax,
 				s.core.wall())
 			s.emit(p.guild, &change)
@@ -112,8 +123,8 @@ const (
 )
 
 func isFar(m guildMessage, r *remote) bool {
-	far, ok := m.(*farAsk)
-	return ok && far.remote == r
+	far := farOf(m)
+	return far != nil && far.remote == r
 }
 
 // viewChanged follows a new view: claims and links may go on that waited for one, and guilds that
@@ -122,11 +133,13 @@ type viewChanged struct{ shardCall }
 
 func (m *viewChanged) do(s *shard) {
 	s.goOnWaiting()
+	s.offeredAgain()
 	s.startSweep(func(id wire.Snowflake, p *place) (cost int, more bool) {
-		if node, here := s.core.mesh.owner(id); !here && node != "" && p.guild != nil &&
-			p.giving == nil {
-			s.give(p, id, nil, 0)
-			return s.core.limits.sweepLooksMax, false
+		switch {
+		case p.link != nil && len(p.link.asks) > 0 && p.link.to != nil:
+			s.awaitAnew(p)
+		case p.guild != nil && p.giving == nil:
+			s.handAnew(id, p)
 		}
 		return 1, false
 	}, func() {})
@@ -167,6 +180,9 @@ func (m *leaseBack) do(s *shard) {
 	for _, id := range ids {
 		s.unpark(id, s.parked[id])
 	}
+	for _, id := range slices.Sorted(maps.Keys(s.handings)) {
+		s.handLater(id, s.handings[id].handing)
+	}
 }
 
 // reborn says that others took this node for gone, so that all it owned is theirs, and that it may
@@ -178,6 +194,10 @@ type reborn struct {
 
 func (m *reborn) do(s *shard) {
 	s.incarnation = m.incarnation
+	for _, id := range slices.Sorted(maps.Keys(s.takings)) {
+		s.answerOffer(s.takings[id], id, handRefused)
+		s.dropTaking(id, s.takings[id])
+	}
 	ids := make([]wire.Snowflake, 0, len(s.guilds))
 	for id, p := range s.guilds {
 		if p.link == nil {
@@ -188,6 +208,7 @@ func (m *reborn) do(s *shard) {
 	for _, id := range ids {
 		switch p := s.guilds[id]; {
 		case p.guild != nil:
+			s.endHanding(id, p)
 			s.release(id, p)
 			s.unpark(id, p)
 		case p.room.claim == nil:

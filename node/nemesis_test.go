@@ -208,6 +208,23 @@ func (m *nemesis) idle() wire.Snowflake {
 	return 0
 }
 
+// countSessions holds that a guild has the sessions that there are and no others.
+func (m *nemesis) countSessions(seed uint64, guild wire.Snowflake) {
+	want := 0
+	for _, c := range m.clients {
+		if m.guildOf(c.user) == guild {
+			want++
+		}
+	}
+	g := m.owner(guild).shardOf(guild).guilds[guild].guild
+	if got := g.Info().SessionCount; got != want {
+		m.t.Errorf("seed %d: guild %d has %d sessions, not %d", seed, guild, got, want)
+	}
+	if err := g.Check(); err != nil {
+		m.t.Errorf("seed %d: %v", seed, err)
+	}
+}
+
 // end ends all trouble. What is published then, all must hear.
 func (m *nemesis) end(seed uint64) {
 	for _, n := range m.live() {
@@ -239,6 +256,7 @@ func (m *nemesis) end(seed uint64) {
 		if n := m.behind(g); n != 0 {
 			m.t.Errorf("seed %d: %d events of guild %d are on their way for ever", seed, n, g)
 		}
+		m.countSessions(seed, g)
 	}
 	for _, c := range m.clients {
 		if err := c.check(); err != nil {

@@ -20,9 +20,17 @@ type place struct {
 	// Of a guild, or one that is read, in a cluster.
 	token   uint64           // By which this node owns it; see claim.
 	far     map[int]*farLink // Links of others, by the number of the remote.
-	keeping keeping
-	giving  *giving // Nil while it stays.
+	keeping *keeping         // Nil before anything was kept.
+	giving  *giving          // Nil while it stays.
 	parked  []guildMessage
+
+	// Of hand-offs.
+	handing *handing      // Nil while it stays.
+	earlier *keeping      // What was given to the keeper before that; nil when it is kept.
+	tries   int           // Hand-offs that were begun.
+	heir    *remote       // Who handed it to this node, nil when that is over.
+	holds   map[int]*hold // By the number of the remote, or ownHold.
+	own     *link         // This node's link to the former owner, while there is an ownHold.
 }
 
 // room is where the messages to a guild wait while it is read. The guild is read once, however many

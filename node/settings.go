@@ -83,6 +83,16 @@ func (s *settings) queues() {
 	s.membersPassMax = fanout.MembersPassMax
 	s.relayPassMax = tuning.RelayPassMax
 	s.putOffMax = tuning.PutOffMax
+	s.handoffsMax = tuning.HandoffsMax
+	s.handoffClaimsMax = tuning.HandoffClaimsMax
+	s.handoffTriesMax = tuning.HandoffTriesMax
+	s.handoffLooks = tuning.HandoffLooks
+	s.handoffPartBytes = tuning.HandoffPartBytes
+	s.handoffPartsMax = tuning.HandoffPartsMax
+	s.handoffLastMax = tuning.HandoffLastMax
+	s.handoffAheadMax = tuning.HandoffAheadMax
+	s.handoffMilli = milli(tuning.HandoffTimeout)
+	s.handoffQuietMilli = milli(tuning.HandoffQuietTimeout)
 	s.smallMax = tuning.SmallReceiversMax
 	s.guildBehindMax = tuning.GuildBehindMax
 	s.guildEventsMax = tuning.GuildEventsMax

@@ -39,6 +39,11 @@ type shard struct {
 	linked      int                         // how many there are
 	answering   *farAsk                     // what is being answered
 	vacant      *place                      // of a guild that was found not to be, until it is made
+	handings    map[wire.Snowflake]*place   // guilds that are handed over now
+	toHand      []wire.Snowflake            // and that are to be; see handing
+	hands       uint64                      // how many there were
+	takings     map[wire.Snowflake]*taking
+	offers      map[wire.Snowflake]*farItem // by views that this node has not seen
 	published   published
 	item        []byte // scratch
 
@@ -76,8 +81,10 @@ func newShard(c *core, index int, ring func()) *shard {
 		due:    map[wire.Snowflake]int64{},
 		claims: map[wire.Snowflake]*place{}, parked: map[wire.Snowflake]*place{},
 		unlinked: map[wire.Snowflake]*place{}, unsaid: map[wire.Snowflake]struct{}{},
-		inbox: newInbox[guildMessage](c.limits.shardInboxMax, ring),
-		loads: newSemaphore(c.limits.guildLoadsMax, c.limits.guildLoadsMax, c.limits.loadMilli),
+		handings: map[wire.Snowflake]*place{}, takings: map[wire.Snowflake]*taking{},
+		offers: map[wire.Snowflake]*farItem{},
+		inbox:  newInbox[guildMessage](c.limits.shardInboxMax, ring),
+		loads:  newSemaphore(c.limits.guildLoadsMax, c.limits.guildLoadsMax, c.limits.loadMilli),
 	}
 }
 
@@ -143,6 +150,8 @@ func (s *shard) handleGuild(m guildMessage) {
 		s.open(m)
 	case p.link != nil:
 		s.ask(p, m)
+	case p.guild != nil && p.holdFor(m) != nil:
+		s.hold(p.holdFor(m), m)
 	case p.guild != nil && s.parks(p):
 		s.park(p, m)
 	case p.guild != nil:
@@ -275,7 +284,13 @@ func (s *shard) forget(g *fanout.Guild) {
 	for _, f := range p.far {
 		f.handed = f.sent
 	}
+	s.endHanding(g.ID(), p)
 	s.guilds[g.ID()] = &place{room: &room{}, token: p.token, far: p.far, giving: p.giving}
+	for _, h := range p.holds {
+		for _, m := range h.asks {
+			s.handleGuild(m)
+		}
+	}
 }
 
 // tell gives a loop one step, or a remote. It waits while the loop's inbox is full.

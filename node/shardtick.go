@@ -54,6 +54,9 @@ func (s *shard) tick() {
 			soonest = at
 		}
 	}
+	if at := s.tickHandings(now); at != 0 && (soonest == 0 || at < soonest) {
+		soonest = at
+	}
 	s.soonest.Store(soonest)
 	s.sayHandouts()
 	slices.Sort(due)
