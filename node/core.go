@@ -149,6 +149,7 @@ type settings struct {
 	chunksAheadMax    int
 	chunkAnswerMilli  int64 // of another node
 	chunkAgainMilli   int64
+	answersHoldMilli  int64
 	node              string
 	publicURL         string
 	trace             string // names the node in HELLO and READY

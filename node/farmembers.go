@@ -140,7 +140,8 @@ func (m *chunkAnswer) do(l *loop) {
 	}
 	of.making = false
 	if m.outcome != chunkNever {
-		l.sendPrivate(m.to, []*wire.Dispatch{wire.NewDispatch("GUILD_MEMBERS_CHUNK", m.body, nil)})
+		d := wire.NewDispatch("GUILD_MEMBERS_CHUNK", m.body, nil)
+		l.sendTo(m.to, []*wire.Dispatch{d}, l.out.Answer)
 	}
 }
 

@@ -38,6 +38,7 @@ type loop struct {
 	making     int // of streams: at how many workers are
 	asking     int // of streams: of how many another node is asked for a chunk
 	asks       uint64
+	heldSince  int64 // streams: by the loop's time, 0 when they are not
 	streamTurn int   // of streams: behind the one that was made for last
 	sentAway   int   // sockets that a drain has told to reconnect
 	putOff     int   // receivers looked at since the last writes to many
@@ -206,6 +207,11 @@ func (s *relayStep) kind() messageKind { return kindRelay + messageKind(s.Kind) 
 
 // sendPrivate gives one session dispatches of its own.
 func (l *loop) sendPrivate(to fanout.Handle, dispatches []*wire.Dispatch) {
+	l.sendTo(to, dispatches, l.out.Send)
+}
+
+func (l *loop) sendTo(to fanout.Handle, dispatches []*wire.Dispatch,
+	send func(slot uint32, frame []byte, hole int, kind uint8) bool) {
 	s := l.session(to)
 	if s == nil {
 		return
@@ -220,7 +226,7 @@ func (l *loop) sendPrivate(to fanout.Handle, dispatches []*wire.Dispatch) {
 		} else {
 			f = d.Frame(v)
 		}
-		if !l.out.Send(s.slot, f.Bytes, f.Hole, uint8(v)) {
+		if !send(s.slot, f.Bytes, f.Hole, uint8(v)) {
 			l.endSession(s, OversizedDispatch)
 			return
 		}

@@ -103,6 +103,7 @@ func (s *settings) queues() {
 	s.chunksAheadMax = tuning.ChunksAheadMax
 	s.chunkAnswerMilli = milli(tuning.ChunkAnswerTimeout)
 	s.chunkAgainMilli = milli(tuning.ChunkRetryPause)
+	s.answersHoldMilli = milli(tuning.AnswersHoldTimeout)
 	s.errandLimits = courierLimits
 }
 

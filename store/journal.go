@@ -1,18 +1,18 @@
 package store
 
 // Position names a frame in a Journal in four bytes: the frame's start, counted in units of
-// positionUnitBytes since the journal was made, modulo 2^31, with the top bit saying which of
-// an Outbox's two journals it is in.
+// positionUnitBytes since the journal was made, modulo 2^30, with the top bits saying which of
+// an Outbox's journals it is in.
 //
 // Positions are compared by distance, never by value: a frame is still there while the journal
-// has not written more than its own size beyond it. Thirty-one bits of sixteen-byte units wrap
-// after 32 GiB; Outbox.Sweep looks at every session long before that.
+// has not written more than its own size beyond it. Thirty bits of sixteen-byte units wrap after
+// 16 GiB; Outbox.Sweep looks at every session long before that.
 type Position uint32
 
 const (
 	positionUnitBytes   = 16
-	positionMask        = 1<<31 - 1
-	positionPrivate     = Position(1 << 31)
+	positionBits        = 30
+	positionMask        = 1<<positionBits - 1
 	journalHeaderBytes  = 8
 	journalFramesPerMax = 2 // A frame may fill at most this fraction of a journal.
 )
@@ -99,7 +99,7 @@ func (j *Journal) length(p Position) uint32 {
 
 // distance is how many units ago the frame at p began.
 func (j *Journal) distance(p Position) uint64 {
-	return (j.head - uint64(p&^positionPrivate)) & positionMask
+	return (j.head - uint64(p)) & positionMask
 }
 
 func putUint32(b []byte, v uint32) {

@@ -6,12 +6,24 @@ const None = ^uint32(0)
 // Fill writes a sequence number into the hole of a frame that is about to be sent.
 type Fill func(frame []byte, hole int, kind uint8, seq uint32)
 
-// Outbox is what one loop has to send: two journals of frames and, per session slot, the
-// positions of the frames given to that session and not yet acknowledged.
-//
-// What many sessions share goes to one journal, what one session alone gets (READY,
-// GUILD_CREATE, member chunks) to the other, so that one client asking for a million members
-// cannot push the replay history of everyone else out.
+// The journals of an Outbox, by the top bits of a Position: what many sessions share, what one
+// session alone gets (READY, GUILD_CREATE), and parts of long answers (member chunks). Each pushes
+// out its own kind only: a crowd that logs in does not take the replay history of everyone else,
+// and clients that ask for a million members take one another's answers.
+const (
+	journalShared = iota
+	journalPrivate
+	journalAnswers
+	journalCount
+
+	// In eighths of what there is for all of them.
+	sharedEighths  = 4
+	privateEighths = 3
+	answersEighths = 1
+)
+
+// Outbox is what one loop has to send: journals of frames and, per session slot, the positions of
+// the frames given to that session and not yet acknowledged.
 //
 // Order of calls for a session: Open, then any of Push/Send, Collect with Advance after the
 // write, Ack, Rewind; Close ends it and makes handles of it stale. It never blocks, never
@@ -22,27 +34,29 @@ type Outbox struct {
 	pendingMax uint32
 
 	// Owned by the loop goroutine.
-	shared  Journal
-	private Journal
-	slots   []pending
-	free    []uint32
-	chunks  chunks
-	soon    line // slots whose frames are for a few
-	late    line // the others, and again those that soon has taken over
-	opened  int
-	swept   [2]uint64
-	pushed  uint64
+	journals [journalCount]Journal
+	slots    []pending
+	free     []uint32
+	chunks   chunks
+	soon     line // slots whose frames are for a few
+	late     line // the others, and again those that soon has taken over
+	opened   int
+	swept    [journalCount]uint64
+	pushed   uint64
 }
 
-// NewOutbox makes an outbox with half of journalBytes for each journal. A session remembers at
-// most pendingMax frames: beyond that the oldest of those already sent are forgotten, which
+// NewOutbox makes an outbox with journalBytes for all of its journals. A session remembers at most
+// pendingMax frames: beyond that the oldest of those already sent are forgotten, which
 // shortens what a resume can ask for, and a session with that many unsent ones is lost.
 func NewOutbox(journalBytes int, pendingMax int, fill Fill) *Outbox {
 	return &Outbox{
 		fill:       fill,
 		pendingMax: uint32(pendingMax),
-		shared:     NewJournal(journalBytes / 2),
-		private:    NewJournal(journalBytes / 2),
+		journals: [journalCount]Journal{
+			journalShared:  NewJournal(journalBytes / 8 * sharedEighths),
+			journalPrivate: NewJournal(journalBytes / 8 * privateEighths),
+			journalAnswers: NewJournal(journalBytes / 8 * answersEighths),
+		},
 	}
 }
 
@@ -85,11 +99,15 @@ func (o *Outbox) Live(slot, gen uint32) bool {
 //
 // REQUIRES: len(frame) <= FrameBytesMax().
 func (o *Outbox) Share(frame []byte, hole int, kind uint8) Position {
-	return o.shared.Append(frame, hole, kind)
+	return o.append(journalShared, frame, hole, kind)
+}
+
+func (o *Outbox) append(to int, frame []byte, hole int, kind uint8) Position {
+	return o.journals[to].Append(frame, hole, kind) | Position(to)<<positionBits
 }
 
 // FrameBytesMax is the longest frame that Share and Send take.
-func (o *Outbox) FrameBytesMax() int { return o.private.FrameBytesMax() }
+func (o *Outbox) FrameBytesMax() int { return o.journals[journalPrivate].FrameBytesMax() }
 
 // Push gives the frame at p to a session as its next number, to be written when those who have
 // waited longer have been.
@@ -131,10 +149,24 @@ func (o *Outbox) Lose(slot uint32) {
 // Send gives a frame to one session alone. It reports false when the frame is longer than the
 // journal takes; the session then cannot go on.
 func (o *Outbox) Send(slot uint32, frame []byte, hole int, kind uint8) bool {
-	if len(frame) > o.private.FrameBytesMax() {
+	return o.send(slot, journalPrivate, frame, hole, kind)
+}
+
+// Answer is Send for a part of a long answer. One that is longer than the answers' own journal
+// takes goes where Send puts it.
+func (o *Outbox) Answer(slot uint32, frame []byte, hole int, kind uint8) bool {
+	to := journalAnswers
+	if len(frame) > o.journals[to].FrameBytesMax() {
+		to = journalPrivate
+	}
+	return o.send(slot, to, frame, hole, kind)
+}
+
+func (o *Outbox) send(slot uint32, to int, frame []byte, hole int, kind uint8) bool {
+	if len(frame) > o.journals[to].FrameBytesMax() {
 		return false
 	}
-	o.PushSoon(slot, o.private.Append(frame, hole, kind)|positionPrivate)
+	o.PushSoon(slot, o.append(to, frame, hole, kind))
 	return true
 }
 
@@ -249,39 +281,55 @@ func (o *Outbox) Rewind(slot uint32, seq uint32) bool {
 // Lag is how far the oldest unsent frame is behind the journal's head, in bytes, and how far it
 // may be: at the second figure it is gone. Both are 0 when nothing waits.
 func (o *Outbox) Lag(slot uint32) (lagBytes, endBytes int) {
+	return o.lag(slot, 1<<journalCount-1)
+}
+
+// AnswersLag is Lag for the oldest unsent frame of an answer.
+func (o *Outbox) AnswersLag(slot uint32) (lagBytes, endBytes int) {
+	return o.lag(slot, 1<<journalAnswers)
+}
+
+// lag is that of the oldest unsent frame in one of the journals.
+func (o *Outbox) lag(slot uint32, journals uint) (lagBytes, endBytes int) {
 	s := &o.slots[slot]
-	if s.sent == s.seq || s.flags&pendingLost != 0 {
+	if s.flags&pendingLost != 0 {
 		return 0, 0
 	}
 	at, place := s.cursor, s.cursorAt
-	if place == chunkEntries {
-		at, place = o.chunks.get(at).next, 0
+	for seq := s.sent; seq != s.seq; seq++ {
+		if place == chunkEntries {
+			at, place = o.chunks.get(at).next, 0
+		}
+		p := o.chunks.get(at).at[place]
+		if journals>>(p>>positionBits)&1 != 0 {
+			j := o.journal(p)
+			return int(j.distance(p)) * positionUnitBytes, len(j.ring)
+		}
+		place++
 	}
-	p := o.chunks.get(at).at[place]
-	j := o.journal(p)
-	return int(j.distance(p)) * positionUnitBytes, len(j.ring)
+	return 0, 0
 }
 
-func (o *Outbox) journal(p Position) *Journal {
-	if p&positionPrivate != 0 {
-		return &o.private
-	}
-	return &o.shared
-}
+func (o *Outbox) journal(p Position) *Journal { return &o.journals[p>>positionBits] }
 
 // sweepUnits is how far a journal may advance between two sweeps: an eighth of the span in which
 // two positions can be told apart.
 const sweepUnits = positionMask / 8
 
 // Sweep marks sessions lost whose oldest frame is gone, before positions can be mistaken for
-// newer ones. It does nothing until a journal has advanced by 4 GiB since the last time, so it
+// newer ones. It does nothing until a journal has advanced by 2 GiB since the last time, so it
 // is called on every tick.
 func (o *Outbox) Sweep() {
-	heads := [2]uint64{o.shared.head, o.private.head}
-	if heads[0]-o.swept[0] < sweepUnits && heads[1]-o.swept[1] < sweepUnits {
+	due := false
+	for i := range o.journals {
+		due = due || o.journals[i].head-o.swept[i] >= sweepUnits
+	}
+	if !due {
 		return
 	}
-	o.swept = heads
+	for i := range o.journals {
+		o.swept[i] = o.journals[i].head
+	}
 	for i := range o.slots {
 		s := &o.slots[i]
 		if s.flags&pendingOpened == 0 || s.flags&pendingLost != 0 {
@@ -306,7 +354,7 @@ func (o *Outbox) sweepSession(s *pending) {
 }
 
 // lastGone is the highest number whose frame the journals no longer have, 0 when all are there.
-// It looks at every position: the two journals advance apart from each other, so an old private
+// It looks at every position: the journals advance apart from each other, so an old private
 // frame may stand behind a young shared one.
 func (o *Outbox) lastGone(s *pending) (gone uint32) {
 	at, place := s.first, s.firstAt
@@ -327,7 +375,7 @@ func (o *Outbox) lastGone(s *pending) (gone uint32) {
 
 // Stats are an outbox's figures for metrics and introspection.
 type Stats struct {
-	JournalBytes int    // written part of both journals
+	JournalBytes int    // written part of the journals
 	Chunks       int    // chunks of positions in use, 64 bytes each
 	Sessions     int    // open slots
 	Pushed       uint64 // frames given to sessions since the start
@@ -335,10 +383,9 @@ type Stats struct {
 
 // Stats reads the outbox's figures.
 func (o *Outbox) Stats() Stats {
-	return Stats{
-		JournalBytes: o.shared.Bytes() + o.private.Bytes(),
-		Chunks:       o.chunks.used,
-		Sessions:     o.opened,
-		Pushed:       o.pushed,
+	t := Stats{Chunks: o.chunks.used, Sessions: o.opened, Pushed: o.pushed}
+	for i := range o.journals {
+		t.JournalBytes += o.journals[i].Bytes()
 	}
+	return t
 }

@@ -69,7 +69,11 @@ func runOutboxModel(t *testing.T, seed uint64) {
 		case k < 10:
 			slot := slots[r.IntN(len(slots))]
 			f := frameOf(r, step)
-			if !o.Send(slot, f, 0, 7) {
+			send := o.Send
+			if r.IntN(2) == 0 {
+				send = o.Answer
+			}
+			if !send(slot, f, 0, 7) {
 				t.Fatal("a small frame was refused")
 			}
 			sessions[slot].frames = append(sessions[slot].frames, f)
@@ -204,13 +208,61 @@ func TestSweepForgetsBeforePositionsRepeat(t *testing.T) {
 	}
 	b, _ := o.Collect(read, nil, 1)
 	o.Advance(read, len(b))
-	o.shared.head += sweepUnits + 1
+	o.journals[journalShared].head += sweepUnits + 1
 	o.Sweep()
 	if o.Lost(read) || !o.Lost(unread) {
 		t.Errorf("lost: got %v for the one that read, %v for the other", o.Lost(read), o.Lost(unread))
 	}
 	if _, _, acked := o.Seqs(read); acked != 1 {
 		t.Errorf("forgotten up to: got %d, want 1", acked)
+	}
+}
+
+// TestAnswersPushOutAnswersOnly has one session get more answers than all journals hold. What
+// another was sent stays, but for the answer.
+func TestAnswersPushOutAnswersOnly(t *testing.T) {
+	const journalBytes = 1 << 16
+	o := NewOutbox(journalBytes, 10_000, fillTest)
+	other, _ := o.Open()
+	asker, _ := o.Open()
+	o.Send(other, []byte("ready..."), 0, 0)
+	o.Push(other, o.Share([]byte("message."), 0, 0))
+	if lag, end := o.AnswersLag(other); lag != 0 || end != 0 {
+		t.Errorf("no answer waits, and %d of %d bytes behind", lag, end)
+	}
+	o.Answer(other, []byte("answer.."), 0, 0)
+	b, _ := o.Collect(other, nil, 1<<20)
+	part := bytes.Repeat([]byte("x"), 500)
+	for given := 0; given < 2*journalBytes; given += len(part) {
+		if !o.Answer(asker, part, 0, 0) {
+			t.Fatal("an answer was refused")
+		}
+	}
+	if lag, end := o.AnswersLag(other); lag <= end || end > journalBytes/2 {
+		t.Errorf("the oldest answer is %d of %d bytes behind", lag, end)
+	}
+	if lag, end := o.Lag(other); lag >= end/8 {
+		t.Errorf("the oldest frame is %d of %d bytes behind, and answers do not count", lag, end)
+	}
+	o.Advance(other, len(b))
+	if o.Rewind(other, 2) {
+		t.Error("an answer that is gone can be resumed")
+	}
+
+	other, _ = o.Open()
+	o.Send(other, []byte("ready..."), 0, 0)
+	for range 1000 {
+		o.Answer(asker, part, 0, 0)
+	}
+	if got, ok := o.Collect(other, nil, 1<<20); !ok || len(got) != 8 {
+		t.Errorf("answers have pushed out another frame: %q, %v", got, ok)
+	}
+	long := make([]byte, o.FrameBytesMax())
+	if !o.Answer(other, long, 0, 0) {
+		t.Error("an answer as long as any frame may be was refused")
+	}
+	if o.Answer(other, append(long, 0), 0, 0) {
+		t.Error("an answer longer than any frame may be was taken")
 	}
 }
 

@@ -182,7 +182,11 @@ const (
 
 	// ChunksAheadMax chunks of a member list are made before the earlier ones are sent: a million
 	// members are 300 MB, which must not stand in the journal at once.
-	ChunksAheadMax = 8
+	ChunksAheadMax = 4
+
+	// AnswersHoldTimeout is how long sessions that ask for members wait for one that does not read,
+	// and then it for them.
+	AnswersHoldTimeout = 2 * time.Second
 
 	// RelayPassMax receivers are served by a relay in one go, then the loop serves its sockets: at
 	// 100 ns each that is 1.5 ms. The original splits its relays at the same 15,000 sessions.

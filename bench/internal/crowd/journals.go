@@ -21,10 +21,11 @@ const (
 const JournalBytes = tuning.JournalBytes
 
 // FillJournals fills the journals of all loops, each of so many bytes, by large events to a few
-// sessions of a guild of their own, which then leave. What a guild says fills one half, and what is
-// said to one session the other, so each of the users is sent events too. A journal is of fixed
-// size, but its memory is not touched before it is needed: on a fresh node, what everybody is sent
-// on arrival fills it just while the sessions come whose memory is to be measured.
+// sessions of a guild of their own, which then leave. What a guild says fills one part, and what is
+// said to one session another, so each of the users is sent events too; the part for answers to
+// requests for members stays empty, for nobody asks. A journal is of fixed size, but its memory is
+// not touched before it is needed: on a fresh node, what everybody is sent on arrival fills it just
+// while the sessions come whose memory is to be measured.
 func FillJournals(ctx context.Context, node *server.Throng, clients load.Config,
 	journalBytes int) error {
 	g := Group{Name: "fill", First: fillUser, Connections: fillSessions, Clients: clients}
