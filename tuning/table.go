@@ -121,7 +121,9 @@ func queues() []Limit {
 			"while a guild is read from the store; for the store, then who writes waits"),
 		also(count("KeeperQueueMax", KeeperQueueMax, "writes", "")),
 		count("ControlBytesMax", ControlBytesMax, "bytes", "of answers to a blocked socket"),
-		count("ChunksAheadMax", ChunksAheadMax, "chunks", "of members made before they are sent"),
+		count("ChunksAheadMax", ChunksAheadMax, "chunks", "of members made before they are "+
+			"sent; for which others who ask wait for one who does not read"),
+		also(span("AnswersHoldTimeout", AnswersHoldTimeout, "")),
 		count("RelayPassMax", RelayPassMax, "receivers", "before a loop serves its sockets; of a "+
 			"guild that waits for no turn; before a loop writes"),
 		also(count("SmallReceiversMax", SmallReceiversMax, "receivers", "")),
