@@ -76,13 +76,15 @@ func (q *Query) Done() bool { return q.begun && q.index >= q.chunks() }
 // or that nobody is left.
 func (q *Query) chunks() int { return max(q.first+1, (q.count+chunkMembers-1)/chunkMembers) }
 
-// Next returns the next chunks, at most max of them; none when done.
-func (q *Query) Next(max int) (chunks []*wire.Dispatch) {
+// Next returns the next chunks, at most max of them; none when done. It calls pause again and again,
+// so that others may run.
+func (q *Query) Next(max int, pause func()) (chunks []*wire.Dispatch) {
 	if !q.begun {
 		q.begun = true
-		q.find()
+		q.find(pause)
 	}
 	for len(chunks) < max && !q.Done() {
+		pause()
 		chunks = append(chunks, wire.NewDispatch("GUILD_MEMBERS_CHUNK", q.chunk(), nil))
 		q.index++
 	}
@@ -90,7 +92,7 @@ func (q *Query) Next(max int) (chunks []*wire.Dispatch) {
 }
 
 // find decides who is in the answer.
-func (q *Query) find() {
+func (q *Query) find(pause func()) {
 	switch {
 	case q.cmd.UserIDs != nil:
 		ids := slices.Clone(q.cmd.UserIDs)
@@ -110,18 +112,22 @@ func (q *Query) find() {
 		}
 		return
 	default:
-		q.findNamed(fold(*q.cmd.Query))
+		q.findNamed(fold(*q.cmd.Query), pause)
 	}
 	q.count = len(q.found)
 }
 
 // findNamed finds those whose names begin so.
-func (q *Query) findNamed(prefix string) {
+func (q *Query) findNamed(prefix string, pause func()) {
 	limit := q.cmd.Limit
 	if limit == 0 || limit > QueryLimitMax {
 		limit = QueryLimitMax
 	}
+	seen := 0
 	q.members.Range(func(m store.Member) bool {
+		if seen++; seen%pauseMembers == 0 {
+			pause()
+		}
 		if q.matches(m, prefix) {
 			q.found = append(q.found, m)
 		}

@@ -88,7 +88,7 @@ func BenchmarkMemberListMove(b *testing.B) {
 			}
 			ls.work(true, 1<<30)
 			build := ls.build()
-			build.run()
+			build.run(noPause)
 			ls.done(build, true)
 			ls.work(true, 1<<30)
 			ls.take()
@@ -129,7 +129,7 @@ func BenchmarkMemberListBuild(b *testing.B) {
 			built := 0
 			for b.Loop() {
 				build := ls.build()
-				build.run()
+				build.run(noPause)
 				ls.done(build, false)
 				built += members
 			}

@@ -95,11 +95,15 @@ func (ls *memberLists) done(b *listBuild, ok bool) {
 }
 
 // run makes the table. Each group is sorted once, and a list has those of it that may view.
-func (b *listBuild) run() {
+func (b *listBuild) run(pause func()) {
 	t := b.table
 	groups := make([][]store.Ref, t.groups.count())
 	admitted := make([]listMarks, len(b.ids))
+	seen := 0
 	b.scan.each(t.hidden, func(user wire.Snowflake, l listing) {
+		if seen++; seen%pauseMembers == 0 {
+			pause()
+		}
 		group, listed := t.groups.of(l, t.hidden)
 		if !listed {
 			return
@@ -117,7 +121,7 @@ func (b *listBuild) run() {
 		b.trees[i] = make([]store.RankTree, len(groups))
 	}
 	for group, refs := range groups {
-		t.roster.Sort(refs)
+		t.roster.Sort(refs, pause)
 		for i, id := range b.ids {
 			on := refs
 			if id != wire.MemberListEveryone {
@@ -126,6 +130,7 @@ func (b *listBuild) run() {
 				})
 			}
 			t.roster.Build(&b.trees[i][group], on)
+			pause()
 		}
 	}
 	b.scan = nil

@@ -237,8 +237,9 @@ type ListBuild struct {
 	of *guildLists
 }
 
-// Run makes the lists.
-func (b *ListBuild) Run() { b.run() }
+// Run makes the lists. It calls pause again and again, so that others may run: a million who are
+// online are two seconds.
+func (b *ListBuild) Run(pause func()) { b.run(pause) }
 
 // ListBuild returns a build that is to be begun, or nil. It is to be asked for after every call
 // that may have changed the guild.

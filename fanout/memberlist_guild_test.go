@@ -89,7 +89,7 @@ func (lg *listGuild) build() {
 		lg.play(lg.g.Listed(b, false, lg.now))
 		lg.building = nil
 	case b.scan != nil:
-		b.Run()
+		b.Run(noPause)
 	default:
 		lg.play(lg.g.Listed(b, true, lg.now))
 		lg.building = nil

@@ -79,7 +79,7 @@ func (lt *listTurns) settle() {
 		lt.turn(func() (Change, error) { return lt.g.Tick(lt.now), nil })
 		if b := lt.g.ListBuild(lt.now); b != nil {
 			start := processorTime()
-			b.Run()
+			b.Run(noPause)
 			lt.worker += processorTime() - start
 			lt.turn(func() (Change, error) { return lt.g.Listed(b, true, lt.now), nil })
 		}

@@ -137,7 +137,7 @@ func (run *listRun) takeBuild(fails bool) {
 		run.ls.done(b, false)
 		run.build = nil
 	case b.scan != nil:
-		b.run()
+		b.run(noPause)
 	default:
 		if len(run.ls.since) > 0 {
 			run.late++

@@ -144,10 +144,10 @@ func BenchmarkMillionList(b *testing.B) {
 			b.Fatal(err)
 		}
 		start := time.Now()
-		q.Next(1)
+		q.Next(1, noPause)
 		b.ReportMetric(float64(time.Since(start).Microseconds())/1000, "ms/first")
 		for !q.Done() {
-			q.Next(8)
+			q.Next(8, noPause)
 		}
 	}
 }

@@ -2,6 +2,7 @@ package node
 
 import (
 	"encoding/json"
+	"runtime"
 	"slices"
 	"sync/atomic"
 
@@ -340,7 +341,7 @@ func (l *loop) makeChunks(m *memberStream) bool {
 			l.core.abandoned.Add(1)
 			return
 		}
-		chunks = m.query.Next(l.core.limits.chunksAheadMax)
+		chunks = m.query.Next(l.core.limits.chunksAheadMax, runtime.Gosched)
 	})
 	if m.making {
 		l.making++

@@ -1,6 +1,10 @@
 package node
 
-import "throng/fanout"
+import (
+	"runtime"
+
+	"throng/fanout"
+)
 
 // listsOn has a worker begin the build of member lists that a change has made due, if there is one.
 // See fanout/memberlist_build.go.
@@ -15,7 +19,7 @@ func (s *shard) listsOn(g *fanout.Guild) {
 	m := &listsBuilt{guildCall: guildCall{g.ID()}, of: g, build: build}
 	begun := s.core.submit(func() {
 		defer func() { s.inbox.push(m) }()
-		build.Run()
+		build.Run(runtime.Gosched)
 		m.ok = true
 	})
 	if !begun {
