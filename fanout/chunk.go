@@ -76,8 +76,8 @@ func (q *Query) Done() bool { return q.begun && q.index >= q.chunks() }
 // or that nobody is left.
 func (q *Query) chunks() int { return max(q.first+1, (q.count+chunkMembers-1)/chunkMembers) }
 
-// Next returns the next chunks, at most max of them; none when done. It calls pause again and again,
-// so that others may run.
+// Next returns the next chunks, at most max of them; none when done. It calls pause again and
+// again, so that others may run.
 func (q *Query) Next(max int, pause func()) (chunks []*wire.Dispatch) {
 	if !q.begun {
 		q.begun = true

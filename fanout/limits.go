@@ -50,8 +50,8 @@ const (
 const chunkMembers = 1000
 
 // pauseMembers are looked at between two pauses of what goes on for long away from the shard: 50 to
-// 300 µs. Go gives a goroutine ten milliseconds while others wait, and a guild's shard would wait as
-// long behind each worker.
+// 300 µs. Go gives a goroutine ten milliseconds while others wait, and a guild's shard would wait
+// as long behind each worker.
 const pauseMembers = 256
 
 // QueryLimitMax and queryUsersMax are the protocol's bounds of a request for some members. More may
