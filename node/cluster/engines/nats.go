@@ -26,6 +26,8 @@ func startNATS(set *flag.FlagSet, args []string) (*engine, error) {
 	set.StringVar(&o.Username, "user", "", "`name` that clients must give")
 	set.StringVar(&o.Password, "password", "", "`password` that clients must give")
 	set.StringVar(&o.Authorization, "token", "", "`token` that clients must give")
+	credentials := set.String("credentials", "",
+		"`file` that it writes: credentials that clients must give")
 	maxPending := set.Int64("max-pending", 0, "`bytes` that wait for a slow client; 0 = 64 MiB")
 	if err := set.Parse(args); err != nil {
 		return nil, err
@@ -49,6 +51,11 @@ func startNATS(set *flag.FlagSet, args []string) (*engine, error) {
 			MinVersion: tls.VersionTLS12,
 		})
 		if err != nil {
+			return nil, err
+		}
+	}
+	if *credentials != "" {
+		if err := trust(o, *credentials); err != nil {
 			return nil, err
 		}
 	}
