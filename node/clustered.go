@@ -111,7 +111,7 @@ func (n *Node) joinCluster(ctx context.Context, d *doors) (c *clustered, err err
 	if err = c.begun(ctx); err != nil {
 		return c, err
 	}
-	if c.ingest, err = n.startIngest(d.config); err != nil {
+	if c.ingest, err = n.startIngest(c, d.config); err != nil {
 		return c, fmt.Errorf("-nats: %w", err)
 	}
 	return c, nil

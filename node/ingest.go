@@ -11,15 +11,21 @@ import (
 
 // startIngest takes events from NATS by the very handler of the route that takes them by HTTP: what
 // it accepts, where it takes it and how it refuses is the same.
-func (n *Node) startIngest(c api.Config) (*cluster.Ingest, error) {
-	c.Peers = true // NATS has let the backend in.
-	handler := api.Admin(n, c)
+func (n *Node) startIngest(c *clustered, doors api.Config) (*cluster.Ingest, error) {
+	doors.Peers = true // NATS has let the backend in.
+	handler := api.Admin(n, doors)
 	return cluster.NewIngest(cluster.IngestConfig{
-		NATS: n.cfg.natsConfig(), Cluster: n.cfg.Cluster, Log: n.log,
+		NATS: n.cfg.natsConfig(), Cluster: n.cfg.Cluster, Fit: c.fit, Log: n.log,
 		Take: func(guild uint64, body []byte) []byte {
 			return ingested(handler, guild, body)
 		},
 	})
+}
+
+// fit says whether this node is a full one among the others.
+func (c *clustered) fit() bool {
+	return c.node.state.Load() != stateDraining && c.owning() != 0 && c.log.Reads() &&
+		c.dir.Failing() == nil
 }
 
 // ingested has the route answer a message.

@@ -27,6 +27,11 @@ const (
 	// log, and IngestLaneMax wait in each.
 	IngestLanes   = 64
 	IngestLaneMax = 64
+
+	// IngestLookInterval is how often a node looks whether it is fit to take messages, and
+	// IngestAskTimeout how long another may take to say that it is.
+	IngestLookInterval = 250 * time.Millisecond
+	IngestAskTimeout   = 500 * time.Millisecond
 )
 
 // Many nodes: a node without NATS (node).

@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 
 	"github.com/nats-io/nats.go"
 
@@ -23,11 +24,17 @@ import (
 type Ingest struct {
 	// Static after construction.
 	cfg     IngestConfig
-	nats    *nats.Conn
-	sub     *nats.Subscription
+	nats    *nats.Conn // For answers, and what nodes ask each other.
 	lanes   []chan *nats.Msg
 	stop    chan struct{}
 	running sync.WaitGroup
+
+	// Owned by the looking goroutine.
+	group *nats.Conn         // Nil while this node is not in the group.
+	fit   *nats.Subscription // Nil while it is not fit.
+
+	// Atomic: written by the looking goroutine.
+	in atomic.Bool // The group.
 }
 
 // IngestConfig says where from, and what to do.
@@ -37,7 +44,9 @@ type IngestConfig struct {
 	// Take does what a message asks and returns the answer as JSON. It is called by as many
 	// goroutines at once as there are lanes, never by two for one guild.
 	Take func(guild uint64, body []byte) (answer []byte)
-	Log  *slog.Logger // Nil for none.
+	// Fit says whether this node can do what it is asked as well as another; see choose.
+	Fit func() bool
+	Log *slog.Logger // Nil for none.
 }
 
 // NewIngest connects and begins to take messages.
@@ -57,17 +66,11 @@ func NewIngest(cfg IngestConfig) (*Ingest, error) {
 	for _, lane := range i.lanes {
 		i.running.Go(func() { i.work(lane) })
 	}
-	i.sub, err = i.nats.QueueSubscribe(ingestSubject, "throng-"+cfg.Cluster, i.received)
-	if err == nil {
-		err = i.sub.SetPendingLimits(-1, tuning.BusPendingBytesMax)
-	}
-	if err == nil {
-		err = i.nats.FlushTimeout(tuning.NATSTimeout)
-	}
-	if err != nil {
+	if err = i.choose(); err != nil {
 		i.Close()
 		return nil, fmt.Errorf("ingest: %w", err)
 	}
+	i.running.Go(i.look)
 	return i, nil
 }
 
@@ -83,6 +86,9 @@ func ingestGuild(subject string) uint64 {
 	}
 	return id
 }
+
+// In says whether this node is in the group that takes messages.
+func (i *Ingest) In() bool { return i.in.Load() }
 
 // received lines a message up. While its lane is full NATS's client holds what comes behind it.
 func (i *Ingest) received(m *nats.Msg) {
@@ -100,7 +106,8 @@ func (i *Ingest) work(lane chan *nats.Msg) {
 			if m.Reply == "" {
 				continue
 			}
-			if err := m.Respond(answer); err != nil {
+			// Not by the connection that it came by: that may have been left.
+			if err := i.nats.Publish(m.Reply, answer); err != nil {
 				i.cfg.Log.Warn("ingest: a reply was not sent", "error", err)
 			}
 		case <-i.stop:
@@ -121,10 +128,10 @@ func (i *Ingest) failed(_ *nats.Conn, _ *nats.Subscription, err error) {
 
 // Close takes nothing more. What is being done is done first; what waits is answered by nobody.
 func (i *Ingest) Close() {
-	if i.sub != nil {
-		_ = i.sub.Unsubscribe()
-	}
 	close(i.stop)
 	i.running.Wait()
+	if i.group != nil {
+		i.group.Close()
+	}
 	i.nats.Close()
 }

@@ -48,6 +48,7 @@ type Log struct {
 
 	// Atomic: written by the following goroutine, read by anyone.
 	applied atomic.Uint64
+	reads   atomic.Bool
 
 	// Guarded by mu.
 	mu      sync.Mutex

@@ -9,6 +9,10 @@ import (
 	"throng/tuning"
 )
 
+// Reads says whether servers of the log are there: they are silent for two of their beats at most.
+// (While there is no connection at all, nobody waits for beats.)
+func (l *Log) Reads() bool { return l.reads.Load() && l.nats.IsConnected() }
+
 // follow applies messages until the end. Whatever goes wrong, reading on behind what was applied
 // last is right: a server that is gone takes the consumer with it, which is in its memory only.
 func (l *Log) follow() {
@@ -40,6 +44,8 @@ func (l *Log) followOnce(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	l.reads.Store(true)
+	defer l.reads.Store(false)
 	defer messages.Stop()
 	defer context.AfterFunc(ctx, messages.Stop)()
 	for next := uint64(1); ; next++ {

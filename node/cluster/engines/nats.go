@@ -29,6 +29,7 @@ func startNATS(set *flag.FlagSet, args []string) (*engine, error) {
 	credentials := set.String("credentials", "",
 		"`file` that it writes: credentials that clients must give")
 	maxPending := set.Int64("max-pending", 0, "`bytes` that wait for a slow client; 0 = 64 MiB")
+	set.DurationVar(&o.PingInterval, "ping", 0, "between pings of a client; 0 = two minutes")
 	if err := set.Parse(args); err != nil {
 		return nil, err
 	}
