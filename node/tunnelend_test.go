@@ -125,25 +125,9 @@ func TestSessionIDs(t *testing.T) {
 
 // TestResumeInACluster has two nodes find each other by etcd and NATS.
 func TestResumeInACluster(t *testing.T) {
-	if testing.Short() {
-		t.Skip("starts etcd and NATS")
-	}
-	etcd, nats := enginetest.Etcd(t), enginetest.NATS(t)
-	two := &twoRigs{}
-	for _, name := range []string{"node-a", "node-b"} {
-		r := startRig(t, Config{Node: name, Etcd: etcd.Host(), NATS: nats.Host(),
-			Advertise: "127.0.0.1:0"})
-		two.home, two.away = r, two.home
-	}
-	both := []*rig{two.home, two.away}
-	for _, r := range both {
-		r.until("both are there", func() bool {
-			return len(r.core.mesh.view.Load().Nodes) == len(both)
-		})
-	}
-	if _, here := two.home.core.mesh.owner(100); !here {
-		two.home, two.away = two.away, two.home
-	}
+	two, e := &twoRigs{}, startEngines(t)
+	rigs := startNodes(t, e.config("node-a"), e.config("node-b"))
+	two.home, two.away = ownerOf(100, rigs)
 	two.home.user(1, true)
 	two.home.guild(100, 1)
 	two.goAndReturn(t, "/?encoding=json&compress=zlib-stream")

@@ -52,9 +52,9 @@ var skips = map[string]string{
 	"bench/clients/javascript_test.go:needNode":          "needs Node and npm ci; fails where CI is set",
 	"bench/cluster/cluster_test.go:TestThreeNodes":       "starts real servers; left out with -short",
 	"bench/cluster/nemesis_test.go:TestNemesis":          "minutes of harm by chance; needs -nemesis",
+	"node/clusterrig_test.go:needEngines":                "starts real servers; left out with -short",
 	"node/cluster/driver_test.go:needEngines":            "starts real servers; left out with -short",
 	"node/cluster/replica/jetstream_test.go:needEngines": "starts real servers; left out with -short",
-	"node/tunnelend_test.go:TestResumeInACluster":        "starts real servers; left out with -short",
 	"wire/program_test.go:TestZstdProgramReadsTheStream": "needs zstd; fails where CI is set",
 }
 
