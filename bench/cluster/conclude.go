@@ -29,6 +29,17 @@ func (b *bench) conclude() {
 				Note: fmt.Sprintf("the worst of %d runs", len(worst))})
 		}
 	}
+	if len(rows) > 0 {
+		b.concludeGaps(rows)
+	}
+	if b.wants("packets") {
+		b.concludePackets()
+	}
+}
+
+// concludeGaps says what was found of gaps.
+func (b *bench) concludeGaps(rows [][]string) {
+	r := b.Result
 	r.Table("Gaps of service, at sessions on other nodes", []string{"what happens", "runs",
 		"guilds concerned", "worst gap, s", "median of the runs' worst, s",
 		"median gap of a guild, s", "p99 of others before, ms", "during, ms",
@@ -36,7 +47,19 @@ func (b *bench) conclude() {
 	r.Say("A gap is between two events that a session hears of a guild; without a fault it is " +
 		"the quarter of a second between two events that are published. With an engine away, " +
 		"the time until it is there again is in it.")
-	rows = nil
+	r.Say("%d events were taken in all and %d were not: those that were posted at a node that "+
+		"was lost, or had no owner to go to; %d of them by NATS.", sum(&b.load.takenAt),
+		sum(&b.load.notTakenAt), b.load.notTakenAt[natsDoor].Load())
+	r.Reach(report.Figure{What: "events lost, doubled or reordered in all faults",
+		Measured: b.sumAll("lost", "doubled", "reordered"), Unit: "", Limit: 0})
+	r.Reach(report.Figure{What: "sessions on other nodes that were disconnected",
+		Measured: b.sumAll("sessions cut"), Unit: "", Limit: 0})
+}
+
+// concludePackets says what the owner of a guild sends.
+func (b *bench) concludePackets() {
+	r, s := b.Result, b.Samples
+	var rows [][]string
 	for nodes := 1; nodes <= nodesCount; nodes++ {
 		name := fmt.Sprintf("items per event, receivers on %d nodes", nodes)
 		rows = append(rows, []string{fmt.Sprint(nodes), report.Number(s.Median(name))})
@@ -45,13 +68,6 @@ func (b *bench) conclude() {
 	}
 	r.Table("What the owner of a guild sends to other nodes", []string{"nodes with receivers",
 		"packets per event"}, rows)
-	r.Say("%d events were taken in all and %d were not: those that were posted at a node that "+
-		"was lost, or had no owner to go to; %d of them by NATS.", sum(&b.load.takenAt),
-		sum(&b.load.notTakenAt), b.load.notTakenAt[natsDoor].Load())
-	r.Reach(report.Figure{What: "events lost, doubled or reordered in all faults",
-		Measured: b.sumAll("lost", "doubled", "reordered"), Unit: "", Limit: 0})
-	r.Reach(report.Figure{What: "sessions on other nodes that were disconnected",
-		Measured: b.sumAll("sessions cut"), Unit: "", Limit: 0})
 }
 
 // sum is over all runs of a scenario.

@@ -19,6 +19,8 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"slices"
+	"strings"
 	"time"
 
 	"throng/bench/internal/trial"
@@ -35,15 +37,16 @@ type bench struct {
 	trio   *trio
 	load   *load
 	faults faults
-	cut    bool   // Partitions are possible.
-	only   string // The scenario to run; "": all.
+	cut    bool     // Partitions are possible.
+	only   []string // What to run; none: all.
 }
 
 func main() {
 	quick := flag.Bool("quick", false, "one run of each scenario, and keep nothing")
 	guilds := flag.Int("guilds", 90, "guilds")
-	only := flag.String("only", "", "the `scenario` to run; needs -dirty")
+	only := flag.String("only", "", "the `scenarios` to run, by commas; needs -dirty")
 	period := flag.Duration("period", 250*time.Millisecond, "between two events of a guild")
+	perNode := flag.Int("herd", 5000, "sessions of each node in the scenario herd")
 	trial.Main("cluster", "For how long is a guild silent when its node is lost?",
 		trial.Options{Runs: runs, Timeout: time.Hour},
 		func(ctx context.Context, t *trial.Trial) error {
@@ -51,15 +54,24 @@ func main() {
 			if (*quick || *only != "") && !t.Dirty {
 				return errors.New("only all scenarios and runs are worth keeping; give -dirty too")
 			}
-			if b.only = *only; *quick {
+			if *only != "" {
+				b.only = strings.Split(*only, ",")
+			}
+			if *quick {
 				t.Runs = 1
 			}
-			return b.run(ctx, *guilds, *period)
+			return b.run(ctx, *guilds, *period, *perNode)
 		})
 }
 
+// wants says whether something is to be run.
+func (b *bench) wants(what string) bool {
+	return len(b.only) == 0 || slices.Contains(b.only, what)
+}
+
 // run is all of it.
-func (b *bench) run(ctx context.Context, guilds int, period time.Duration) (err error) {
+func (b *bench) run(ctx context.Context, guilds int, period time.Duration, perNode int) (
+	err error) {
 	if err := buildEngines(ctx, b.Root, b.Folder); err != nil {
 		return err
 	}
@@ -68,9 +80,28 @@ func (b *bench) run(ctx context.Context, guilds int, period time.Duration) (err 
 	if err != nil {
 		return err
 	}
-	if err := b.packets(ctx, guilds); err != nil {
-		return fmt.Errorf("packets: %w", err)
+	if b.wants("packets") {
+		if err := b.packets(ctx, guilds); err != nil {
+			return fmt.Errorf("packets: %w", err)
+		}
 	}
+	if slices.ContainsFunc(scenarios, func(s scenario) bool { return b.wants(s.name) }) {
+		if err := b.takeAway(ctx, guilds, period); err != nil {
+			return err
+		}
+	}
+	if b.wants(herdName) {
+		if err := b.herds(ctx, perNode); err != nil {
+			return fmt.Errorf("%s: %w", herdName, err)
+		}
+	}
+	b.conclude()
+	b.concludeHerd(perNode)
+	return nil
+}
+
+// takeAway runs the scenarios under load.
+func (b *bench) takeAway(ctx context.Context, guilds int, period time.Duration) (err error) {
 	if err := provision(ctx, b.trio, guilds); err != nil {
 		return fmt.Errorf("provision: %w", err)
 	}
@@ -85,7 +116,7 @@ func (b *bench) run(ctx context.Context, guilds int, period time.Duration) (err 
 			b.Note("%s: needs root, for network namespaces", s.name)
 			continue
 		}
-		if b.only != "" && b.only != s.name {
+		if !b.wants(s.name) {
 			continue
 		}
 		for run := range s.runs(b.Runs) {
@@ -94,7 +125,6 @@ func (b *bench) run(ctx context.Context, guilds int, period time.Duration) (err 
 			}
 		}
 	}
-	b.conclude()
 	return nil
 }
 

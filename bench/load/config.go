@@ -27,6 +27,7 @@ const (
 type Config struct {
 	Target      Target // "": discord.
 	URL         string // ws://host:port/path; several by commas, connections take turns.
+	Elsewhere   string // Where a connection goes that was lost, as URL; "": where it was.
 	Admin       string // http://host:port of the node's backend door, to provision and publish.
 	AdminToken  string
 	AllowRemote bool // Without it every address must be loopback.
@@ -204,6 +205,13 @@ func (c *Config) validateAddresses() error {
 	for u := range strings.SplitSeq(c.URL, ",") {
 		if err := c.checkURL("url", u, "ws"); err != nil {
 			return err
+		}
+	}
+	if c.Elsewhere != "" {
+		for u := range strings.SplitSeq(c.Elsewhere, ",") {
+			if err := c.checkURL("elsewhere", u, "ws"); err != nil {
+				return err
+			}
 		}
 	}
 	if c.Admin != "" {

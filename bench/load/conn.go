@@ -82,6 +82,9 @@ func (l *loop) id(c *conn) int { return int(c.slot)*len(l.run.loops) + l.index }
 func (l *loop) open(c *conn) {
 	id := l.id(c)
 	target := l.run.targets[id%len(l.run.targets)]
+	if n := len(l.run.others); c.attempts > 0 && n > 0 {
+		target = l.run.others[(id+int(c.attempts))%n]
+	}
 	fd, err := dial(l.run.source(id, target), target, int(l.run.config.ReceiveBuffer))
 	c.dialedNano = l.clock()
 	c.generation++

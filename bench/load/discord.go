@@ -113,7 +113,7 @@ func (d *discord) beat(l *loop, c *conn) {
 	switch {
 	case c.state < stateOpen || c.state == stateEnding || c.has(flagFrozen):
 		return
-	case c.beatNano != 0 && !c.has(flagCounting|flagImpaired):
+	case c.beatNano != 0 && !c.has(flagCounting|flagImpaired) && d.overdue(l, c):
 		l.lost(c, "no heartbeat ack")
 		return
 	}
@@ -122,6 +122,12 @@ func (d *discord) beat(l *loop, c *conn) {
 	if c.generation == generation {
 		l.later(c, time.Duration(c.interval)*time.Millisecond, taskBeat)
 	}
+}
+
+// overdue says whether a heartbeat's answer has been missing for long. The one that a server asks
+// for when a session begins may have been sent just now.
+func (d *discord) overdue(l *loop, c *conn) bool {
+	return l.clock()-c.beatNano > int64(c.interval)*int64(time.Millisecond)/2
 }
 
 func (d *discord) beatNow(l *loop, c *conn) {

@@ -39,7 +39,7 @@ type Group struct {
 
 // Groups are all flags in the order of the help.
 var Groups = []Group{
-	{"Where to", []string{"target", "url", "admin", "admin-token", "allow-remote"}},
+	{"Where to", []string{"target", "url", "elsewhere", "admin", "admin-token", "allow-remote"}},
 	{"Connections", []string{"connections", "per-source", "ramp", "opening", "connect-timeout",
 		"loops", "receive-buffer"}},
 	{"Sessions", []string{"users", "shards", "token", "intents", "encoding", "compress", "sample",
@@ -77,6 +77,8 @@ func (c *Config) bindConnections(f *flag.FlagSet) {
 	}, "target", "`kind` of server: discord (any gateway of that protocol), ws, nats or "+
 		"centrifuge; empty: discord")
 	f.StringVar(&c.URL, "url", c.URL, "`URL` of the gateway; several by commas take turns")
+	f.StringVar(&c.Elsewhere, "elsewhere", c.Elsewhere,
+		"`URL` for connections that were lost, several by commas; empty: where they were")
 	f.StringVar(&c.Admin, "admin", c.Admin, "`URL` of the node's backend door")
 	f.StringVar(&c.AdminToken, "admin-token", c.AdminToken, "its bearer `token`")
 	f.BoolVar(&c.AllowRemote, "allow-remote", c.AllowRemote,

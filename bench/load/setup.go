@@ -31,8 +31,9 @@ type run struct {
 	dialect  dialect
 	event    func(a *author, guild int, k *kind, mark int64) []byte
 	targets  []netip.AddrPort
-	request  []byte // The upgrade.
-	accept   []byte // What the answer to it must contain.
+	others   []netip.AddrPort // For those that were lost.
+	request  []byte           // The upgrade.
+	accept   []byte           // What the answer to it must contain.
 	loops    []*loop
 	http     *http.Client
 	start    time.Time
@@ -139,18 +140,14 @@ func (r *run) speak() {
 
 // resolve finds the addresses of the targets and writes the upgrade. Every connection sends the
 // same key: it proves to the client that the answer is one to an upgrade, and one proof is enough.
-func (r *run) resolve() error {
-	for text := range strings.SplitSeq(r.config.URL, ",") {
-		u, err := url.Parse(text)
-		if err != nil {
-			return fmt.Errorf("-url: %w", err)
+func (r *run) resolve() (err error) {
+	if r.targets, err = addresses(r.config.URL); err != nil {
+		return fmt.Errorf("-url: %w", err)
+	}
+	if r.config.Elsewhere != "" {
+		if r.others, err = addresses(r.config.Elsewhere); err != nil {
+			return fmt.Errorf("-elsewhere: %w", err)
 		}
-		address, err := net.ResolveTCPAddr("tcp4", u.Host)
-		if err != nil {
-			return fmt.Errorf("-url: %w", err)
-		}
-		target := address.AddrPort()
-		r.targets = append(r.targets, netip.AddrPortFrom(target.Addr().Unmap(), target.Port()))
 	}
 	first, _, _ := strings.Cut(r.config.URL, ",")
 	u, err := url.Parse(r.dialect.path(first))
@@ -165,6 +162,23 @@ func (r *run) resolve() error {
 		"User-Agent: throng-load\r\n\r\n", u.RequestURI(), u.Host, key)
 	r.accept = wire.AppendAccept(nil, key)
 	return nil
+}
+
+// addresses are those of URLs by commas.
+func addresses(urls string) (all []netip.AddrPort, err error) {
+	for text := range strings.SplitSeq(urls, ",") {
+		u, err := url.Parse(text)
+		if err != nil {
+			return nil, err
+		}
+		address, err := net.ResolveTCPAddr("tcp4", u.Host)
+		if err != nil {
+			return nil, err
+		}
+		target := address.AddrPort()
+		all = append(all, netip.AddrPortFrom(target.Addr().Unmap(), target.Port()))
+	}
+	return all, nil
 }
 
 // describe fills in what the report says of the run itself.
