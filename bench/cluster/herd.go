@@ -50,7 +50,7 @@ type herd struct {
 	publishers sync.WaitGroup
 
 	// Atomic.
-	between [herdGuilds]atomic.Bool // Guilds that no event has been taken of since the node is lost.
+	between [herdGuilds]atomic.Bool // Guilds without an event since the loss.
 	refused atomic.Int64
 }
 

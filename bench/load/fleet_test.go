@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -75,5 +76,39 @@ func TestFleetCountsAndComesBackAfterACut(t *testing.T) {
 	second := f.Take("second")
 	if second.Cuts != connections || second.Back.Count != connections {
 		t.Errorf("%d cuts, %d back, want %d", second.Cuts, second.Back.Count, connections)
+	}
+}
+
+// TestFleetGoesElsewhere holds that connections of a server that is gone go to another.
+func TestFleetGoesElsewhere(t *testing.T) {
+	const connections = 10
+	var mu sync.Mutex
+	var open []*websocket.Conn
+	first := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		c, err := websocket.Accept(w, r, nil)
+		if err != nil {
+			return
+		}
+		mu.Lock()
+		open = append(open, c)
+		mu.Unlock()
+	}))
+	defer first.Close()
+	f, err := Start(t.Context(), Config{Target: TargetWS, Connections: connections,
+		URL:       "ws" + strings.TrimPrefix(first.URL, "http") + "/",
+		Elsewhere: greeter(t), Send: []string{"hello"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Stop()
+	mu.Lock()
+	for _, c := range open {
+		_ = c.CloseNow()
+	}
+	mu.Unlock()
+	f.run.until(t.Context(), 10*time.Second, func() bool { return f.Received() == connections })
+	if got := f.Received(); got != connections {
+		t.Errorf("%d were greeted elsewhere, want %d; ends %v", got, connections,
+			f.Take("").Closes)
 	}
 }
