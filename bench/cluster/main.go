@@ -46,6 +46,7 @@ func main() {
 	guilds := flag.Int("guilds", 90, "guilds")
 	only := flag.String("only", "", "the `scenarios` to run, by commas; needs -dirty")
 	period := flag.Duration("period", 250*time.Millisecond, "between two events of a guild")
+	count := flag.Int("links", 100_000, "links that die in the scenario links")
 	perNode := flag.Int("herd", 5000, "sessions of each node in the scenario herd")
 	trial.Main("cluster", "For how long is a guild silent when its node is lost?",
 		trial.Options{Runs: runs, Timeout: time.Hour},
@@ -60,7 +61,7 @@ func main() {
 			if *quick {
 				t.Runs = 1
 			}
-			return b.run(ctx, *guilds, *period, *perNode)
+			return b.run(ctx, *guilds, *period, *perNode, *count)
 		})
 }
 
@@ -70,8 +71,8 @@ func (b *bench) wants(what string) bool {
 }
 
 // run is all of it.
-func (b *bench) run(ctx context.Context, guilds int, period time.Duration, perNode int) (
-	err error) {
+func (b *bench) run(ctx context.Context, guilds int, period time.Duration, perNode,
+	count int) (err error) {
 	if err := buildEngines(ctx, b.Root, b.Folder); err != nil {
 		return err
 	}
@@ -93,6 +94,11 @@ func (b *bench) run(ctx context.Context, guilds int, period time.Duration, perNo
 	if b.wants(herdName) {
 		if err := b.herds(ctx, perNode); err != nil {
 			return fmt.Errorf("%s: %w", herdName, err)
+		}
+	}
+	if b.wants(linksName) {
+		if err := b.linkDeaths(ctx, count); err != nil {
+			return fmt.Errorf("%s: %w", linksName, err)
 		}
 	}
 	b.conclude()

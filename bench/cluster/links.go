@@ -1,0 +1,280 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"throng/bench/internal/crowd"
+	"throng/bench/internal/report"
+	"throng/bench/internal/trial"
+	clients "throng/bench/load"
+)
+
+const (
+	linksName = "links"
+	// linkVictim is killed; the bots are at the others.
+	linkVictim      = 0
+	linkBotsPerNode = 500
+	// linkWriters is how many requests make guilds at a time.
+	linkWriters = 12
+
+	// The other traffic: guilds of the other nodes, with sessions at both.
+	busyName           = "busy"
+	busyGuilds         = 60 // Of which some two thirds are not the victim's.
+	busyUsersPerNode   = 100
+	busyPeriod         = 100 * time.Millisecond
+	linkUser, busyUser = 2_000_000, 3_000_000
+	linkGuild          = 2_000_000
+	busyGuild          = 3_000_000
+
+	linksCalm    = 10 * time.Second
+	linksTimeout = 3 * time.Minute
+)
+
+// links are bots at two nodes that are in guilds of a third, which is killed: so many links die at
+// once, and each of their guilds is claimed, loaded and joined anew. Time is taken of the events of
+// other guilds, second by second.
+type links struct {
+	// Static after construction.
+	bench  *bench
+	guilds int // All, of which the victim owns a third.
+
+	bots, busy crowd.Crowd
+	others     []int // The busy guilds that are not the victim's.
+}
+
+// linkDeaths does it once: what it takes is to make so many guilds.
+func (b *bench) linkDeaths(ctx context.Context, count int) error {
+	// A guild of the victim has a bot at each of the others.
+	l := &links{bench: b, guilds: count * nodesCount / (nodesCount - 1)}
+	defer l.busy.Stop()
+	defer l.bots.Stop()
+	if err := l.provision(ctx); err != nil {
+		return fmt.Errorf("provision: %w", err)
+	}
+	if err := l.join(ctx); err != nil {
+		return err
+	}
+	publishing, cancel := context.WithCancel(ctx)
+	var publishers sync.WaitGroup
+	defer publishers.Wait()
+	defer cancel()
+	for _, guild := range l.others {
+		publishers.Go(func() { l.publish(publishing, guild) })
+	}
+	if err := l.measure(ctx); err != nil {
+		return err
+	}
+	cancel()
+	l.bots.Stop()
+	if err := b.trio.start(ctx, linkVictim); err != nil {
+		return err
+	}
+	return b.trio.whole(ctx)
+}
+
+func linkBots(node int) crowd.Group {
+	return crowd.Group{Name: fmt.Sprint(linksName, node), First: linkUser + node*linkBotsPerNode,
+		Connections: linkBotsPerNode, Bots: true, Clients: clients.Config{AllowRemote: true}}
+}
+
+func busyUsers(node int) crowd.Group {
+	return crowd.Group{Name: fmt.Sprint(busyName, node), First: busyUser + node*busyUsersPerNode,
+		Connections: busyUsersPerNode, Bots: true, Clients: clients.Config{AllowRemote: true}}
+}
+
+// provision makes users and guilds, through all nodes at a time.
+func (l *links) provision(ctx context.Context) error {
+	m := l.bench.trio.members
+	for node := range nodesCount {
+		for _, g := range []crowd.Group{linkBots(node), busyUsers(node)} {
+			err := m[node].process().PutBots(ctx, g.Name, g.First, g.First+g.Connections)
+			if err != nil {
+				return err
+			}
+		}
+	}
+	return inParallel(linkWriters, l.guilds+busyGuilds, func(i int) error {
+		n, guild, users, group := m[i%nodesCount].process(), linkGuild+i, 1, linkBots
+		if i >= l.guilds {
+			guild, users, group = busyGuild+i-l.guilds, busyUsersPerNode/10, busyUsers
+		}
+		if err := n.PutGuild(ctx, guild, 1); err != nil {
+			return err
+		}
+		for node := range nodesCount {
+			if node == linkVictim {
+				continue
+			}
+			g := group(node)
+			first := g.First + i*users%g.Connections
+			if err := n.PutMembers(ctx, guild, first, first+users); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// inParallel calls f for all numbers below count, some at a time, until one fails.
+func inParallel(writers, count int, f func(i int) error) (err error) {
+	var work sync.WaitGroup
+	var once sync.Once
+	numbers, failed := make(chan int), make(chan struct{})
+	for range writers {
+		work.Go(func() {
+			for i := range numbers {
+				if e := f(i); e != nil {
+					once.Do(func() { err = e; close(failed) })
+					return
+				}
+			}
+		})
+	}
+	for i := range count {
+		select {
+		case numbers <- i:
+			continue
+		case <-failed:
+		}
+		break
+	}
+	close(numbers)
+	work.Wait()
+	return err
+}
+
+// join connects everybody.
+func (l *links) join(ctx context.Context) error {
+	m := l.bench.trio.members
+	for guild := busyGuild; guild < busyGuild+busyGuilds; guild++ {
+		owner, err := m[linkVictim].process().Owner(ctx, guild)
+		if err != nil {
+			return err
+		}
+		if owner != m[linkVictim].name {
+			l.others = append(l.others, guild)
+		}
+	}
+	for node := range nodesCount {
+		if node == linkVictim {
+			continue
+		}
+		if err := l.busy.Join(ctx, m[node].process(), busyUsers(node)); err != nil {
+			return err
+		}
+		if err := l.bots.Join(ctx, m[node].process(), linkBots(node)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// publish posts a busy guild's events.
+func (l *links) publish(ctx context.Context, guild int) {
+	tick := time.NewTicker(busyPeriod)
+	defer tick.Stop()
+	for turn := guild; ; turn++ {
+		m := l.bench.trio.members[1+turn%(nodesCount-1)]
+		_ = m.process().Publish(ctx, guild, crowd.Events(guild, herdFrameBytes, 1))
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// deaths is how many links the other nodes have to the victim's guilds.
+func (l *links) deaths(ctx context.Context) (count int, err error) {
+	for node, m := range l.bench.trio.members {
+		if node == linkVictim {
+			continue
+		}
+		// Of its own guilds a node has none, and of the two others' as many of each.
+		now, err := m.process().Metrics(ctx)
+		if err != nil {
+			return 0, err
+		}
+		count += int(now["throng_links"]) / (nodesCount - 1)
+	}
+	return count, nil
+}
+
+// measure kills the victim.
+func (l *links) measure(ctx context.Context) error {
+	b := l.bench
+	dying, err := l.deaths(ctx)
+	if err != nil {
+		return err
+	}
+	l.busy.Take()
+	var before, during []float64
+	for range int(linksCalm / herdWindow) {
+		if err := trial.Pause(ctx, herdWindow); err != nil {
+			return err
+		}
+		before = append(before, l.busy.Take().Event.P99)
+	}
+	l.bots.Take()
+	began, back := time.Now(), uint64(0)
+	if err := b.trio.kill(linkVictim); err != nil {
+		return err
+	}
+	// Which links were the victim's is known well enough: nearly all must be back, and then there
+	// is nothing more to come.
+	for quiet := 0; quiet < 3; {
+		if err := trial.Pause(ctx, herdWindow); err != nil {
+			return err
+		}
+		during = append(during, l.busy.Take().Event.P99)
+		creates := l.bots.Take().GuildCreates
+		back += creates
+		if quiet++; creates > 0 || back < uint64(dying)*9/10 {
+			quiet = 0
+		}
+		if time.Since(began) > linksTimeout {
+			return fmt.Errorf("%d of some %d links are back after %v", back, dying, linksTimeout)
+		}
+	}
+	took := time.Since(began) - 3*herdWindow
+	if ends := b.ends(&l.bots, &l.busy); ends != "" {
+		return fmt.Errorf("sessions were disconnected: %s", ends)
+	}
+	s := b.Samples
+	s.Add(linksName+" died", float64(back))
+	s.Add(linksName+" back s", took.Seconds())
+	s.Add(linksName+" p99 before ms", report.Median(before))
+	s.Add(linksName+" worst p99 before ms", slices.Max(before))
+	s.Add(linksName+" p99 during ms", report.Median(during))
+	s.Add(linksName+" worst p99 during ms", slices.Max(during))
+	b.Note("%s: %d died and were back after %.1f s, p99 of others by the second %s ms, before %s",
+		linksName, back, took.Seconds(), list(during), list(before))
+	return nil
+}
+
+// ends says that some of the crowds' sessions are gone.
+func (b *bench) ends(crowds ...*crowd.Crowd) string {
+	want, live := 0, 0
+	for _, c := range crowds {
+		live += c.Live()
+	}
+	want = (nodesCount - 1) * (linkBotsPerNode + busyUsersPerNode)
+	if live == want {
+		return ""
+	}
+	return fmt.Sprintf("%d of %d are there", live, want)
+}
+
+func list(values []float64) string {
+	var words []string
+	for _, v := range values {
+		words = append(words, report.Number(v))
+	}
+	return strings.Join(words, " ")
+}
+
