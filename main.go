@@ -113,7 +113,7 @@ var groups = []group{
 		"compress-context", "read-buffer",
 		"write-buffer", "socket-send-buffer", "socket-receive-buffer"}},
 	{"Pushes", []string{"push-webhook", "push-token", "push-nats", "push-subject"}},
-	{"Cluster", []string{"node", "etcd", "nats", "advertise", "cluster", "nats-replicas",
+	{"Cluster", []string{"node", "etcd", "nats", "advertise", "weight", "cluster", "nats-replicas",
 		"nats-credentials", "cluster-ca", "cluster-cert", "cluster-key"}},
 	{"Ending", []string{"drain-grace", "drain-spread", "drain-hard"}},
 	{"Log", []string{"log-format", "log-level"}},
@@ -194,6 +194,8 @@ func (o *options) bindCluster(f *flag.FlagSet) {
 	f.StringVar(&c.NATS, "nats", "", "`URLs` of NATS with JetStream, with commas")
 	f.StringVar(&c.Advertise, "advertise", "", "`host` or host:port where other nodes reach this "+
 		"one; without it the host's first address")
+	f.Float64Var(&c.Weight, "weight", 1,
+		"share of the guilds, 1 being that of any other node; negative: what is pinned to it")
 	f.StringVar(&c.Cluster, "cluster", node.ClusterDefault, "`name` of the cluster")
 	f.IntVar(&c.NATSReplicas, "nats-replicas", 0,
 		"servers of NATS that keep guilds; 0: three where there are as many, or one")

@@ -97,7 +97,7 @@ func (n *Node) joinCluster(ctx context.Context, d *doors) (c *clustered, err err
 		Etcd: n.cfg.etcdConfig(), Cluster: n.cfg.Cluster,
 		Self: cluster.Node{
 			Name: n.cfg.Node, Gateway: n.cfg.PublicURL, Door: d.advertised, Key: d.key,
-			Version: n.cfg.Version,
+			Version: n.cfg.Version, Weight: n.cfg.weight(),
 		},
 		Changed: c.changed, LeaseChanged: c.leaseChanged, Log: n.log,
 	}); err != nil {

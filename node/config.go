@@ -72,16 +72,17 @@ type Config struct {
 	DrainSpread time.Duration // Over which sessions are sent away; negative = at once.
 	DrainHard   time.Duration // From the signal to the end, whatever is left.
 
-	Node            string // This node's name among others; "" = the host's.
-	Cluster         string // The cluster's name.
-	Etcd            string // URLs of etcd, with commas between them; "" = the node is alone.
-	NATS            string // URLs of NATS, as those.
-	NATSReplicas    int    // Servers that keep what outlives a node; 0 = three, or one.
-	NATSCredentials string // File with a JWT and its key.
-	Advertise       string // host or host:port for other nodes; "" = this host's first address.
-	ClusterCA       string // PEM file: whom to believe.
-	ClusterCert     string // PEM file: what to show.
-	ClusterKey      string // PEM file: its key.
+	Node            string  // This node's name among others; "" = the host's.
+	Cluster         string  // The cluster's name.
+	Etcd            string  // URLs of etcd, with commas between them; "" = the node is alone.
+	NATS            string  // URLs of NATS, as those.
+	NATSReplicas    int     // Servers that keep what outlives a node; 0 = three, or one.
+	NATSCredentials string  // File with a JWT and its key.
+	Weight          float64 // Its share of the guilds; 0 = 1, negative = only what is pinned to it.
+	Advertise       string  // host or host:port for other nodes; "" = this host's first address.
+	ClusterCA       string  // PEM file: whom to believe.
+	ClusterCert     string  // PEM file: what to show.
+	ClusterKey      string  // PEM file: its key.
 	clusterTLS      *tls.Config
 
 	Version string // Reported by GET /v1/node.

@@ -12,10 +12,25 @@ import (
 	"strings"
 
 	"throng/node/cluster"
+	"throng/store"
 )
 
 // ClusterDefault is the name of the cluster unless another is given.
 const ClusterDefault = "throng"
+
+// weightMax is 128 nodes like any other.
+const weightMax = store.RingWeightMax / store.RingWeight
+
+// weight is -weight as the ring counts it, and as a membership wants it.
+func (c *Config) weight() int {
+	switch {
+	case c.Weight == 0:
+		return store.RingWeight
+	case c.Weight < 0:
+		return -1
+	}
+	return max(int(c.Weight*store.RingWeight), 1)
+}
 
 // many says whether the node is one of a cluster.
 func (c *Config) many() bool { return c.Etcd != "" }
@@ -36,6 +51,8 @@ func (c *Config) checkCluster() error {
 		return fmt.Errorf("-nats-replicas: %d is not between 0 and 5", c.NATSReplicas)
 	case c.many() && c.Demo:
 		return errors.New("-demo: a demo is alone; leave out -etcd and -nats")
+	case c.Weight > weightMax:
+		return fmt.Errorf("-weight: %v is more than %d", c.Weight, weightMax)
 	case (c.ClusterCert == "") != (c.ClusterKey == ""):
 		return errors.New("-cluster-cert: needs -cluster-key, and the other way round")
 	case !c.many():

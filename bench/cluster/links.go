@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bufio"
 	"context"
 	"fmt"
 	"slices"
@@ -10,21 +11,25 @@ import (
 
 	"throng/bench/internal/crowd"
 	"throng/bench/internal/report"
+	"throng/bench/internal/server"
 	"throng/bench/internal/trial"
 	clients "throng/bench/load"
 )
 
 const (
 	linksName = "links"
-	// linkVictim is killed; the bots are at the others.
+	// linkVictim is killed, the first; the bots are at the others.
 	linkVictim      = 0
 	linkBotsPerNode = 500
+	// linkWeight is the victim's, so that nearly all guilds are its own: with three alike, two
+	// guilds would be made for each that dies.
+	linkWeight = "128"
 	// linkWriters is how many requests make guilds at a time.
 	linkWriters = 12
 
 	// The other traffic: guilds of the other nodes, with sessions at both.
 	busyName           = "busy"
-	busyGuilds         = 60 // Of which some two thirds are not the victim's.
+	busyGuilds         = 40
 	busyUsersPerNode   = 100
 	busyPeriod         = 100 * time.Millisecond
 	linkUser, busyUser = 2_000_000, 3_000_000
@@ -41,21 +46,24 @@ const (
 type links struct {
 	// Static after construction.
 	bench  *bench
-	guilds int // All, of which the victim owns a third.
+	guilds int
 
 	bots, busy crowd.Crowd
-	others     []int // The busy guilds that are not the victim's.
 }
 
 // linkDeaths does it once: what it takes is to make so many guilds.
 func (b *bench) linkDeaths(ctx context.Context, count int) error {
-	// A guild of the victim has a bot at each of the others.
-	l := &links{bench: b, guilds: count * nodesCount / (nodesCount - 1)}
+	// A guild has a bot at each node but the victim.
+	l := &links{bench: b, guilds: count / (nodesCount - 1)}
 	defer l.busy.Stop()
 	defer l.bots.Stop()
+	if err := b.restart(ctx, "-weight", linkWeight); err != nil {
+		return err
+	}
 	if err := l.provision(ctx); err != nil {
 		return fmt.Errorf("provision: %w", err)
 	}
+	b.Note("%s: %d guilds are there", linksName, l.guilds+busyGuilds)
 	if err := l.join(ctx); err != nil {
 		return err
 	}
@@ -63,7 +71,7 @@ func (b *bench) linkDeaths(ctx context.Context, count int) error {
 	var publishers sync.WaitGroup
 	defer publishers.Wait()
 	defer cancel()
-	for _, guild := range l.others {
+	for guild := busyGuild; guild < busyGuild+busyGuilds; guild++ {
 		publishers.Go(func() { l.publish(publishing, guild) })
 	}
 	if err := l.measure(ctx); err != nil {
@@ -72,6 +80,25 @@ func (b *bench) linkDeaths(ctx context.Context, count int) error {
 	cancel()
 	l.bots.Stop()
 	if err := b.trio.start(ctx, linkVictim); err != nil {
+		return err
+	}
+	if err := b.trio.whole(ctx); err != nil {
+		return err
+	}
+	for i := range busyGuilds {
+		if err := b.trio.members[linkVictim].process().Move(ctx, busyGuild+i, ""); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// restart ends the victim in order and starts it with other flags.
+func (b *bench) restart(ctx context.Context, flags ...string) error {
+	if err := drain(ctx, b, linkVictim); err != nil {
+		return err
+	}
+	if err := b.trio.start(ctx, linkVictim, flags...); err != nil {
 		return err
 	}
 	return b.trio.whole(ctx)
@@ -90,7 +117,7 @@ func busyUsers(node int) crowd.Group {
 // provision makes users and guilds, through all nodes at a time.
 func (l *links) provision(ctx context.Context) error {
 	m := l.bench.trio.members
-	for node := range nodesCount {
+	for node := 1; node < nodesCount; node++ {
 		for _, g := range []crowd.Group{linkBots(node), busyUsers(node)} {
 			err := m[node].process().PutBots(ctx, g.Name, g.First, g.First+g.Connections)
 			if err != nil {
@@ -106,17 +133,15 @@ func (l *links) provision(ctx context.Context) error {
 		if err := n.PutGuild(ctx, guild, 1); err != nil {
 			return err
 		}
-		for node := range nodesCount {
-			if node == linkVictim {
-				continue
+		return n.PutMemberLines(ctx, guild, func(w *bufio.Writer) {
+			for node := 1; node < nodesCount; node++ {
+				g := group(node)
+				first := g.First + i*users%g.Connections
+				for user := first; user < first+users; user++ {
+					fmt.Fprintf(w, `{"user_id":"%d"}`+"\n", server.UserID(user))
+				}
 			}
-			g := group(node)
-			first := g.First + i*users%g.Connections
-			if err := n.PutMembers(ctx, guild, first, first+users); err != nil {
-				return err
-			}
-		}
-		return nil
+		})
 	})
 }
 
@@ -151,19 +176,13 @@ func inParallel(writers, count int, f func(i int) error) (err error) {
 // join connects everybody.
 func (l *links) join(ctx context.Context) error {
 	m := l.bench.trio.members
-	for guild := busyGuild; guild < busyGuild+busyGuilds; guild++ {
-		owner, err := m[linkVictim].process().Owner(ctx, guild)
-		if err != nil {
+	for i := range busyGuilds {
+		to := m[1+i%(nodesCount-1)].name
+		if err := m[linkVictim].process().Move(ctx, busyGuild+i, to); err != nil {
 			return err
 		}
-		if owner != m[linkVictim].name {
-			l.others = append(l.others, guild)
-		}
 	}
-	for node := range nodesCount {
-		if node == linkVictim {
-			continue
-		}
+	for node := 1; node < nodesCount; node++ {
 		if err := l.busy.Join(ctx, m[node].process(), busyUsers(node)); err != nil {
 			return err
 		}
@@ -189,18 +208,14 @@ func (l *links) publish(ctx context.Context, guild int) {
 	}
 }
 
-// deaths is how many links the other nodes have to the victim's guilds.
+// deaths is how many links the other nodes have, nearly all to the victim's guilds.
 func (l *links) deaths(ctx context.Context) (count int, err error) {
-	for node, m := range l.bench.trio.members {
-		if node == linkVictim {
-			continue
-		}
-		// Of its own guilds a node has none, and of the two others' as many of each.
+	for _, m := range l.bench.trio.members[1:] {
 		now, err := m.process().Metrics(ctx)
 		if err != nil {
 			return 0, err
 		}
-		count += int(now["throng_links"]) / (nodesCount - 1)
+		count += int(now["throng_links"])
 	}
 	return count, nil
 }
@@ -259,11 +274,11 @@ func (l *links) measure(ctx context.Context) error {
 
 // ends says that some of the crowds' sessions are gone.
 func (b *bench) ends(crowds ...*crowd.Crowd) string {
-	want, live := 0, 0
+	live := 0
 	for _, c := range crowds {
 		live += c.Live()
 	}
-	want = (nodesCount - 1) * (linkBotsPerNode + busyUsersPerNode)
+	want := (nodesCount - 1) * (linkBotsPerNode + busyUsersPerNode)
 	if live == want {
 		return ""
 	}
@@ -277,4 +292,3 @@ func list(values []float64) string {
 	}
 	return strings.Join(words, " ")
 }
-

@@ -103,10 +103,15 @@ func (b *bench) countPinned(ctx context.Context, guild int, sessions []*client.S
 	if err := to.process().Move(ctx, guild, to.name); err != nil {
 		return 0, err
 	}
-	for _, s := range sessions { // They join anew.
-		if _, err := s.Await("GUILD_CREATE"); err != nil {
-			return 0, err
+	err = until(ctx, "owner that has receivers", func() error {
+		name, err := to.process().Owner(ctx, guild)
+		if err == nil && name != to.name {
+			err = fmt.Errorf("it is %s", name)
 		}
+		return err
+	})
+	if err != nil {
+		return 0, err
 	}
 	return b.countItems(ctx, guild, sessions)
 }

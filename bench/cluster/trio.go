@@ -115,15 +115,15 @@ func freeAddress(host string) string {
 }
 
 // start starts a node and waits until it serves.
-func (t *trio) start(ctx context.Context, i int) error {
+func (t *trio) start(ctx context.Context, i int, flags ...string) error {
 	m := t.members[i]
 	door := net.JoinHostPort(m.place.door, "0")
 	n, err := server.StartThrongIn(ctx, m.place.namespace, adminToken,
-		filepath.Join(t.folder, "throng"),
-		"-listen", door, "-api", door, "-admin", door, "-node", m.name, "-cluster", "bench",
-		"-etcd", t.etcd.process.Client, "-nats", t.nats.process.Client,
-		"-advertise", m.place.cluster, "-nats-replicas", "1",
-		"-drain-grace", "100ms", "-drain-spread", "1s")
+		filepath.Join(t.folder, "throng"), append(flags,
+			"-listen", door, "-api", door, "-admin", door, "-node", m.name, "-cluster", "bench",
+			"-etcd", t.etcd.process.Client, "-nats", t.nats.process.Client,
+			"-advertise", m.place.cluster, "-nats-replicas", "1",
+			"-drain-grace", "100ms", "-drain-spread", "1s")...)
 	if err != nil {
 		return fmt.Errorf("node %s: %w", m.name, err)
 	}
