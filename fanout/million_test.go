@@ -120,9 +120,7 @@ func BenchmarkMillionStall(b *testing.B) {
 				if bench.prepare != nil {
 					bench.prepare(i)
 				}
-				start := time.Now()
-				bench.run(i)
-				took := time.Since(start)
+				took := workTime(func() { bench.run(i) })
 				longest, total = max(longest, took), total+took
 				i++
 			}

@@ -3,11 +3,8 @@ package fanout
 import (
 	"fmt"
 	"math/rand/v2"
-	"runtime"
-	"syscall"
 	"testing"
 	"time"
-	"unsafe"
 
 	"throng/wire"
 )
@@ -43,23 +40,10 @@ func newListTurns(b *testing.B) *listTurns {
 	return lt
 }
 
-// processorTime is what this thread has used: the machine may have other work.
-func processorTime() time.Duration {
-	var now syscall.Timespec
-	const ofThread = 3 // CLOCK_THREAD_CPUTIME_ID
-	_, _, errno := syscall.RawSyscall(syscall.SYS_CLOCK_GETTIME, ofThread,
-		uintptr(unsafe.Pointer(&now)), 0)
-	if errno != 0 {
-		panic(errno)
-	}
-	return time.Duration(now.Nano())
-}
-
 // turn is one call to the guild.
 func (lt *listTurns) turn(f func() (Change, error)) {
-	start := processorTime()
-	_, err := f()
-	took := processorTime() - start
+	var err error
+	took := workTime(func() { _, err = f() })
 	if err != nil {
 		lt.b.Fatal(err)
 	}
@@ -78,9 +62,7 @@ func (lt *listTurns) settle() {
 		lt.now = max(lt.now, due)
 		lt.turn(func() (Change, error) { return lt.g.Tick(lt.now), nil })
 		if b := lt.g.ListBuild(lt.now); b != nil {
-			start := processorTime()
-			b.Run(noPause)
-			lt.worker += processorTime() - start
+			lt.worker += workTime(func() { b.Run(noPause) })
 			lt.turn(func() (Change, error) { return lt.g.Listed(b, true, lt.now), nil })
 		}
 	}
@@ -116,8 +98,6 @@ func (lt *listTurns) presences(count int) {
 // measure reports of one of the scenarios how long the shard stands still for it at most.
 func (lt *listTurns) measure(name string, f func(i int)) {
 	lt.b.Run(name, func(b *testing.B) {
-		runtime.LockOSThread() // For processorTime.
-		defer runtime.UnlockOSThread()
 		lt.turns, lt.longest, lt.total, lt.worker = 0, 0, 0, 0
 		i := 0
 		for ; b.Loop(); i++ {
