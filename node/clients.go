@@ -13,25 +13,31 @@ import (
 )
 
 // Authenticate resolves a token for the client-facing HTTP.
-func (n *Node) Authenticate(_ context.Context, token string) (api.User, error) {
-	id, err := n.core.authenticate(token)
-	if errors.Is(err, auth.ErrUnavailable) {
+func (n *Node) Authenticate(ctx context.Context, token string) (api.User, error) {
+	u, err := n.userOf(token)
+	if err == nil && u == nil && n.core.newest != nil {
+		if err = n.core.newest.catchUp(ctx); err == nil {
+			u, err = n.userOf(token)
+		}
+	}
+	switch {
+	case errors.Is(err, auth.ErrUnavailable), errors.Is(err, errBehindLog):
 		return api.User{}, api.Unavailable(busyRetry, "The token cannot be checked now.")
-	}
-	if err != nil {
+	case err != nil:
 		return api.User{}, err
-	}
-	var u *store.User
-	if id != 0 {
-		u, err = n.core.user(id)
-	}
-	if err != nil {
-		return api.User{}, err
-	}
-	if u == nil {
+	case u == nil:
 		return api.User{}, api.Unauthorized
 	}
-	return api.User{ID: id, Bot: u.Bot, Doc: appendSelf(nil, u)}, nil
+	return api.User{ID: wire.Snowflake(u.ID), Bot: u.Bot, Doc: appendSelf(nil, u)}, nil
+}
+
+// userOf is nil for a token of nobody.
+func (n *Node) userOf(token string) (*store.User, error) {
+	id, err := n.core.authenticate(token)
+	if err != nil || id == 0 {
+		return nil, err
+	}
+	return n.core.user(id)
 }
 
 // guildsPerShardWanted is how many guilds GET gateway/bot puts on a shard, as Discord does.

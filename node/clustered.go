@@ -93,6 +93,8 @@ func (n *Node) joinCluster(ctx context.Context, d *doors) (c *clustered, err err
 		return c, fmt.Errorf("-nats: %w", err)
 	}
 	c.running.Go(c.runWaits)
+	n.core.newest = newNewest(c.stopped, c.dir.Sync)
+	c.running.Go(n.core.newest.run)
 	if c.members, err = cluster.Join(ctx, cluster.MembershipConfig{
 		Etcd: n.cfg.etcdConfig(), Cluster: n.cfg.Cluster,
 		Self: cluster.Node{

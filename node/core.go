@@ -29,6 +29,7 @@ type core struct {
 	mesh   *mesh
 
 	lookups *semaphore // of tokens and users' guilds, by workers
+	newest  *newest    // nil: this node alone makes tokens
 
 	courier *courier
 	voice   *fanout.VoiceServers

@@ -1,6 +1,7 @@
 package node
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 
@@ -36,9 +37,15 @@ func (l *loop) identify(k *socket, d []byte) {
 			l.core.abandoned.Add(1)
 			return
 		}
-		id := &identity{err: errInternal}
-		defer func() { l.calls.push(&identified{index, gen, id}) }()
-		id = l.core.lookUp(c)
+		a := &identified{index, gen, &identity{err: errInternal}}
+		defer func() {
+			if a.identity.nobody() && l.core.newest != nil {
+				l.lookLate(a, o)
+				return
+			}
+			l.calls.push(a)
+		}()
+		a.identity = l.core.lookUp(c)
 	})
 	if !ok {
 		l.core.identifies.refused.Add(1)
@@ -161,6 +168,8 @@ func (m *identified) do(l *loop) {
 // judge says what is wrong with an identity, if anything is.
 func (l *loop) judge(id *identity) (r CloseReason, sentence string) {
 	switch {
+	case errors.Is(id.err, errBehindLog):
+		return NodeBusy, "The token cannot be checked now."
 	case id.err != nil:
 		l.core.log.Error("identify: the directory failed", "error", id.err)
 		return NodeBusy, "The token cannot be checked now."

@@ -34,6 +34,15 @@ const (
 	IngestAskTimeout   = 500 * time.Millisecond
 )
 
+// Many nodes: tokens that another node may just have made (node).
+const (
+	// NewestAsksMax wait for the log, for NewestTimeout: an election among the servers of NATS, and
+	// far less than IdentifyTimeout. NewestPause is between two of its writes for this.
+	NewestAsksMax = 4096
+	NewestTimeout = 5 * time.Second
+	NewestPause   = 100 * time.Millisecond
+)
+
 // Many nodes: a node without NATS (node).
 const (
 	// DeafLookInterval is how often a node looks whether NATS is there, DeafAfter how long it may
