@@ -38,12 +38,12 @@ const (
 	pushTextRunesMax = 200
 )
 
-// pushSearchesMax messages that mention everyone or a role may wait for those to be found, and a
-// search that finds no room for its pushes is tried again after pushRetryMilli.
-const (
-	pushSearchesMax = 16
-	pushRetryMilli  = 250
-)
+// pushSearchesMax messages that mention everyone or a role may wait for those to be found.
+const pushSearchesMax = 16
+
+// walkRetryMilli after a walk has found no room, at the workers or for its pushes, it is tried
+// again.
+const walkRetryMilli = 250
 
 // chunkMembers is the size of every chunk of an answer but the last: discord.js takes the first
 // shorter chunk for the end.

@@ -127,7 +127,7 @@ func (g *Guild) nextSearch() *pushSearch {
 // searchLater has the search go on at a tick.
 func (g *Guild) searchLater(s *pushSearch, now int64) {
 	if g.searching && s == g.searches[0] {
-		g.searching, g.searchAt = false, now+pushRetryMilli
+		g.searching, g.searchAt = false, now+walkRetryMilli
 	}
 }
 

@@ -77,11 +77,12 @@ func (g *Guild) nextSweep() *Sweep {
 	return g.sweep
 }
 
-// sweepLater puts a sweep off for which there was no room. The guild gives out another.
-func (g *Guild) sweepLater(s *Sweep) {
+// sweepLater puts a sweep off for which there was no room. The guild gives out another, when it is
+// asked again or its tick comes.
+func (g *Guild) sweepLater(s *Sweep, now int64) {
 	if s == g.sweep {
 		g.endSweep(nil)
-		g.sweepDue = true
+		g.sweepDue, g.sweepAt = true, now+walkRetryMilli
 	}
 }
 

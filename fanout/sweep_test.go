@@ -167,7 +167,7 @@ func (w *sweepWorld) sweepOn() {
 	switch {
 	case w.under == nil:
 	case w.r.IntN(20) == 0:
-		w.g.sweepLater(w.under)
+		w.g.sweepLater(w.under, w.now)
 		w.under = nil
 	case !w.turn:
 		w.found, w.turn = w.under.Next(1+w.r.IntN(50)), true
@@ -279,7 +279,7 @@ func TestSweepThatIsNoneAnyMoreDoesNothing(t *testing.T) {
 	w.member(200, `"roles":["5"]`)
 	w.publish("GUILD_ROLE_DELETE", `{"role_id":"5"}`)
 	old := w.g.nextSweep()
-	w.g.sweepLater(old)
+	w.g.sweepLater(old, w.now)
 	if c := w.g.swept(old, []uint64{200}, w.now); len(c.Ops) > 0 {
 		t.Error("a sweep that was put off has changed something")
 	}

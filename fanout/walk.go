@@ -27,7 +27,7 @@ func (g *Guild) Walk() Walk {
 func (g *Guild) WalkLater(w Walk, now int64) {
 	switch w := w.(type) {
 	case *Sweep:
-		g.sweepLater(w)
+		g.sweepLater(w, now)
 	case *pushSearch:
 		g.searchLater(w, now)
 	}

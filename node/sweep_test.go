@@ -2,7 +2,9 @@ package node
 
 import (
 	"context"
+	"errors"
 	"slices"
+	"sync/atomic"
 	"testing"
 
 	"throng/fanout"
@@ -13,7 +15,78 @@ import (
 // TestDeletedRoleIsTakenFromAllRecords deletes the role of 500 members, a few at a time, and waits
 // until none of the records on the disk names it.
 func TestDeletedRoleIsTakenFromAllRecords(t *testing.T) {
-	r := startRig(t, Config{Data: t.TempDir()}, func(c *core) { c.limits.membersPassMax = 30 })
+	deleteRoleOfMany(t, func(c *core) { c.limits.membersPassMax = 30 })
+}
+
+// stumbling is a directory that does not take many changes at once while fail is above zero, which
+// each attempt lowers.
+type stumbling struct {
+	store.Directory
+	fail *atomic.Int32
+}
+
+func (d stumbling) Apply(ops []store.Op) error {
+	if len(ops) >= 30 && d.fail.Add(-1) >= 0 {
+		return errors.New("a test's disk fails")
+	}
+	return d.Directory.Apply(ops)
+}
+
+// TestSweepSurvives a disk that fails and workers that have too much to do: in the end no record
+// names the role.
+func TestSweepSurvives(t *testing.T) {
+	var fail, refuse atomic.Int32
+	for name, trouble := range map[string]*atomic.Int32{"the disk": &fail, "no room": &refuse} {
+		t.Run(name, func(t *testing.T) {
+			deleteRoleOfMany(t, func(c *core) {
+				c.limits.membersPassMax = 30
+				c.dir = stumbling{c.dir, &fail}
+				submit := c.submit
+				c.submit = func(job func()) bool { return refuse.Add(-1) < 0 && submit(job) }
+				// Ten seconds pass before what has failed is tried again.
+				wall, began := c.wall, c.wall()
+				c.wall = func() int64 { return began + 100*(wall()-began) }
+			}, func() { trouble.Store(2) })
+			if trouble.Load() >= 0 {
+				t.Error("there was no trouble")
+			}
+		})
+	}
+}
+
+// badWalk is a walk that cannot go on.
+type badWalk struct{}
+
+func (badWalk) Next(int) []uint64 { panic("a test's") }
+
+// TestWalkThatPanicsIsGivenUp: its guild hears of that, and goes on.
+func TestWalkThatPanicsIsGivenUp(t *testing.T) {
+	r := startRig(t, Config{})
+	r.user(1, true)
+	r.guild(100, 1)
+	c := r.login(1)
+	c.joined(1)
+	steps := func() int64 {
+		return r.core.shardOf(100).stats.timings[kindWalk].count.Load()
+	}
+	err := r.look(r.context(), 100, func(g *fanout.Guild, _ int64) error {
+		if !r.core.shardOf(100).walkNext(g, badWalk{}) {
+			t.Error("the workers have no room")
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.until("the guild hears", func() bool { return steps() == 1 })
+	r.panics = 1
+	r.publish(100, 1)
+	c.wantNumber(1)
+}
+
+// deleteRoleOfMany deletes a role of 500 members and waits until no record names it.
+func deleteRoleOfMany(t *testing.T, tweak func(*core), before ...func()) {
+	r := startRig(t, Config{Data: t.TempDir()}, tweak)
 	users := make([]wire.Snowflake, 500)
 	for i := range users {
 		users[i] = wire.Snowflake(i + 1)
@@ -28,6 +101,9 @@ func TestDeletedRoleIsTakenFromAllRecords(t *testing.T) {
 	}
 	if _, err := r.PutMembers(r.context(), 100, lines, false); err != nil {
 		t.Fatal(err)
+	}
+	for _, f := range before {
+		f()
 	}
 	r.publishEvent(100, namedEvent("GUILD_ROLE_DELETE", `{"role_id":"150"}`))
 	r.until("the records to change", func() bool {
