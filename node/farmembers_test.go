@@ -67,7 +67,8 @@ func (c *meshClient) list(guild wire.Snowflake, nonce, rest string) *listAnswer 
 	return a
 }
 
-// hugeMesh is nodes with a guild of 4,500, of whom the first ones have sessions.
+// hugeMesh is nodes with a guild of 4,500, of whom the first ones have sessions, and with a small
+// one, of twice its id.
 func hugeMesh(t *testing.T, seed uint64, guild wire.Snowflake) (*handMesh, []*meshClient) {
 	const users, members = 6, 4500
 	m := newHandMesh(t, seed, 3, users)
@@ -76,6 +77,7 @@ func hugeMesh(t *testing.T, seed uint64, guild wire.Snowflake) (*handMesh, []*me
 		ids[i] = wire.Snowflake(i + 1)
 	}
 	m.putAway(guild, ids...)
+	m.putAway(2*guild, 1, 2, 3)
 	m.show()
 	var clients []*meshClient
 	for i := range users {
@@ -137,6 +139,10 @@ func (m *handMesh) calmUntil(so func() bool) {
 	}
 }
 
+// never is when a chunk is asked for again that is known to be under way no more: of all that is done
+// here a session's loop hears.
+const never = 1 << 50
+
 // TestListsGoOnElsewhere: answers that are under way while members come and go, nodes lose each
 // other, the guild moves and the node that has it is lost are complete all the same, and no chunk
 // comes twice.
@@ -148,6 +154,10 @@ func TestListsGoOnElsewhere(t *testing.T) {
 	}
 	for seed := range seeds {
 		m, clients := hugeMesh(t, seed, guild)
+		for _, n := range m.all {
+			n.limits.chunkAnswerMilli = never
+			n.limits.joinsInFlightMax = 1 // A session that has lost both guilds waits for one.
+		}
 		answers := make([]*listAnswer, len(clients))
 		for i, c := range clients {
 			answers[i] = c.list(guild, "n", `"query":"","limit":0`)
@@ -182,6 +192,42 @@ func TestListsGoOnElsewhere(t *testing.T) {
 			if a.wrong != "" || !a.over || len(missing) > 0 {
 				t.Errorf("seed %d: client %d gets %d chunks, the end: %t, %d missing: %s", seed, i,
 					a.chunks, a.over, len(missing), a.wrong)
+			}
+		}
+	}
+}
+
+// TestListsOfGuildsThatEnd: an answer of a guild that a session is not in any more has no end, and
+// is in nobody's way.
+func TestListsOfGuildsThatEnd(t *testing.T) {
+	const guild, second = 4096, 2 * 4096
+	for _, end := range []func(m *handMesh){
+		func(m *handMesh) { m.remove(guild, 1) },
+		func(m *handMesh) { m.delete(guild) },
+		func(m *handMesh) { // While the session is to join it anew.
+			m.remove(guild, 1)
+			for _, n := range m.all[1:] {
+				m.disconnect(m.all[0], n)
+				m.connect(m.all[0], n)
+			}
+		},
+	} {
+		for seed := range uint64(20) {
+			m, clients := hugeMesh(t, seed, guild)
+			for _, n := range m.all {
+				n.limits.chunkAnswerMilli = never
+			}
+			c := clients[0]
+			a := c.list(guild, "a", `"query":"","limit":0`)
+			b := c.list(second, "b", `"query":"","limit":0`)
+			for range m.rng.IntN(12) {
+				m.step()
+			}
+			end(m)
+			m.calmUntil(func() bool { return b.over })
+			if !b.over || b.wrong != "" || a.wrong != "" {
+				t.Errorf("seed %d: behind %d chunks (%s) it is over: %t (%s)", seed, a.chunks,
+					a.wrong, b.over, b.wrong)
 			}
 		}
 	}
