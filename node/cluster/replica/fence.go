@@ -74,19 +74,31 @@ func (d *Directory) SealOthers(ctx context.Context, there map[string]uint64,
 // writeFence makes a node's subject end with this, or with something later.
 func (d *Directory) writeFence(ctx context.Context, node string, incarnation uint64,
 	sealed bool) error {
-	for range d.limits.triesMax {
+	return d.replace(ctx, nodeSubject(node), func() (data []byte, after uint64, err error) {
 		f := d.fenceOf(node)
 		over := f.Incarnation > incarnation || f.Incarnation == incarnation && f.Sealed
 		switch {
 		case over && sealed:
-			return nil
+			return nil, 0, nil
 		case over:
-			return ErrFenced
+			return nil, 0, ErrFenced
 		}
-		name := nodeSubject(node)
+		return encodeNode(incarnation, sealed), f.Seq, nil
+	})
+}
+
+// replace replaces the last message of a subject, against all who do so too, and returns when that
+// is applied here. Before each try next says what to write, and behind which message, from what is
+// applied by then; without data there is nothing to write any more.
+func (d *Directory) replace(ctx context.Context, subject string,
+	next func() (data []byte, after uint64, err error)) error {
+	for range d.limits.triesMax {
+		data, after, err := next()
+		if err != nil || data == nil {
+			return err
+		}
 		seq, err := d.send(ctx, cluster.Batch{
-			Writes: []cluster.Write{{Subject: name, Data: encodeNode(incarnation, sealed)}},
-			Fence:  name, Token: f.Seq,
+			Writes: []cluster.Write{{Subject: subject, Data: data}}, Fence: subject, Token: after,
 		})
 		switch {
 		case err == nil:
@@ -99,7 +111,7 @@ func (d *Directory) writeFence(ctx context.Context, node string, incarnation uin
 			return err
 		}
 	}
-	return fmt.Errorf("%w: the subject of node %s changes all the time", ErrUnavailable, node)
+	return fmt.Errorf("%w: %s changes all the time", ErrUnavailable, subject)
 }
 
 func (d *Directory) fenceOf(node string) fence {

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 
-	"throng/node/cluster"
 	"throng/store"
 	"throng/tuning"
 )
@@ -121,29 +120,16 @@ func (d *Directory) importState() importState {
 
 // writeImport changes who brings data in, unless somebody else has.
 func (d *Directory) writeImport(ctx context.Context, node string, done bool) error {
-	for range d.limits.triesMax {
+	return d.replace(ctx, importSubject, func() (data []byte, after uint64, err error) {
 		s := d.importState()
-		if s.Node != "" && s.Node != d.cfg.Node {
-			return s.busy()
-		}
-		if s.Seq != 0 && s.Node == node && s.Done == done {
-			return nil
-		}
-		seq, err := d.send(ctx, cluster.Batch{
-			Writes: []cluster.Write{{Subject: importSubject, Data: encodeImport(node, done)}},
-			Fence:  importSubject, Token: s.Seq,
-		})
 		switch {
-		case err == nil:
-			return d.Wait(ctx, seq)
-		case !errors.Is(err, cluster.ErrLogConflict) && !errors.Is(err, cluster.ErrLogUnknown):
-			return err
+		case s.Node != "" && s.Node != d.cfg.Node:
+			return nil, 0, s.busy()
+		case s.Seq != 0 && s.Node == node && s.Done == done:
+			return nil, 0, nil
 		}
-		if err := d.Sync(ctx); err != nil {
-			return err
-		}
-	}
-	return fmt.Errorf("%w: others bring data in too", ErrUnavailable)
+		return encodeImport(node, done), s.Seq, nil
+	})
 }
 
 // importer copies a store, some ops at a time.
