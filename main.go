@@ -114,7 +114,7 @@ var groups = []group{
 		"write-buffer", "socket-send-buffer", "socket-receive-buffer"}},
 	{"Pushes", []string{"push-webhook", "push-token", "push-nats", "push-subject"}},
 	{"Cluster", []string{"node", "etcd", "nats", "advertise", "weight", "cluster", "nats-replicas",
-		"nats-credentials", "cluster-ca", "cluster-cert", "cluster-key"}},
+		"nats-credentials", "cluster-ca", "cluster-cert", "cluster-key", "import"}},
 	{"Ending", []string{"drain-grace", "drain-spread", "drain-hard"}},
 	{"Log", []string{"log-format", "log-level"}},
 }
@@ -204,6 +204,8 @@ func (o *options) bindCluster(f *flag.FlagSet) {
 		"PEM `file`: whom to believe among etcd, NATS and nodes")
 	f.StringVar(&c.ClusterCert, "cluster-cert", "", "PEM `file`: what to show to them")
 	f.StringVar(&c.ClusterKey, "cluster-key", "", "PEM `file`: its key")
+	f.StringVar(&c.Import, "import", "",
+		"`folder` of a node that was alone: its data becomes the cluster's, which has none")
 }
 
 func (o *options) bindPushes(f *flag.FlagSet) {

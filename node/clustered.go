@@ -113,6 +113,9 @@ func (n *Node) joinCluster(ctx context.Context, d *doors) (c *clustered, err err
 	if err = c.begun(ctx); err != nil {
 		return c, err
 	}
+	if err = c.importData(ctx); err != nil {
+		return c, fmt.Errorf("-import: %w", err)
+	}
 	if c.ingest, err = n.startIngest(c, d.config); err != nil {
 		return c, fmt.Errorf("-nats: %w", err)
 	}
@@ -355,11 +358,7 @@ func (c *clustered) caughtUp(batch []waitingClaim) bool {
 			last = w.view
 		}
 	}
-	live := make(map[string]uint64, len(last.Nodes))
-	for _, n := range last.Nodes {
-		live[n.Name] = n.Incarnation
-	}
-	err := c.dir.SealOthers(ctx, live, last.Generation)
+	err := c.sealOthers(ctx, last)
 	if err == nil {
 		err = c.dir.Wait(ctx, after)
 	}
@@ -367,4 +366,13 @@ func (c *clustered) caughtUp(batch []waitingClaim) bool {
 		c.node.log.Warn("cluster: the directory is behind", "guilds", len(batch), "error", err)
 	}
 	return err == nil
+}
+
+// sealOthers ends what nodes may write that are not in a view any more.
+func (c *clustered) sealOthers(ctx context.Context, v *cluster.View) error {
+	live := make(map[string]uint64, len(v.Nodes))
+	for _, n := range v.Nodes {
+		live[n.Name] = n.Incarnation
+	}
+	return c.dir.SealOthers(ctx, live, v.Generation)
 }

@@ -61,7 +61,7 @@ func ownerOf(guild uint64, rigs []*rig) (owner, other *rig) {
 func refused(t *testing.T, cfg Config) string {
 	t.Helper()
 	cfg.Listen, cfg.API, cfg.Admin = "127.0.0.1:0", "127.0.0.1:0", "127.0.0.1:0"
-	cfg.InMemory, cfg.Loops = true, 1
+	cfg.InMemory, cfg.Loops = cfg.Data == "", 1
 	heard := &warnLog{heard: make(chan string, 1)}
 	n, err := New(cfg, slog.New(heard))
 	if err != nil {

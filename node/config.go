@@ -83,6 +83,7 @@ type Config struct {
 	ClusterCA       string  // PEM file: whom to believe.
 	ClusterCert     string  // PEM file: what to show.
 	ClusterKey      string  // PEM file: its key.
+	Import          string  // Folder of a node that was alone; its data is to be the cluster's.
 	clusterTLS      *tls.Config
 
 	Version string // Reported by GET /v1/node.

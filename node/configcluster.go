@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/url"
 	"os"
+	"path/filepath"
 	"strings"
 
 	"throng/node/cluster"
@@ -55,6 +56,10 @@ func (c *Config) checkCluster() error {
 		return fmt.Errorf("-weight: %v is more than %d", c.Weight, weightMax)
 	case (c.ClusterCert == "") != (c.ClusterKey == ""):
 		return errors.New("-cluster-cert: needs -cluster-key, and the other way round")
+	case c.Import != "" && !c.many():
+		return errors.New("-import: there is no cluster to bring data into without -etcd and -nats")
+	case c.Import != "" && !c.InMemory && filepath.Clean(c.Import) == filepath.Clean(c.Data):
+		return errors.New("-import: it cannot be -data as well, which is of what the cluster has")
 	case !c.many():
 		return nil
 	}

@@ -113,7 +113,8 @@ func (n *Node) openDirectory() (store.Directory, error) {
 		Node: n.cfg.Node, Store: own, OnApplied: n.applied, Log: n.log,
 	})
 	if err != nil {
-		return nil, errors.Join(fmt.Errorf("-data: %w", err), own.Close())
+		err = fmt.Errorf("-data: %w", adviseImport(n.cfg.Data, err))
+		return nil, errors.Join(err, own.Close())
 	}
 	n.replica = dir
 	return dir, nil

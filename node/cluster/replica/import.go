@@ -17,10 +17,12 @@ import (
 // node has joined by then, and who joins behind the claim is told to wait. A node that dies over it
 // comes back and does it again, which changes nothing of what it has done.
 
-// ErrNotEmpty and ErrImporting are for who finds others before it.
+// ErrNotEmpty and ErrImporting are for who finds others before it, and ErrNotAlone for who has
+// nothing to bring.
 var (
 	ErrNotEmpty  = errors.New("the cluster has data already, and no other can be brought in")
 	ErrImporting = errors.New("a node is bringing its data into the cluster")
+	ErrNotAlone  = errors.New("the data is not of a node that was alone, or there is none")
 )
 
 const (
@@ -52,6 +54,9 @@ func decodeImport(body []byte) (s importState, err error) {
 // Import has the log hold all that a store holds which was a node's alone. This node must have
 // joined. It does nothing when this node has done so before.
 func (d *Directory) Import(ctx context.Context, from store.Replica) error {
+	if _, err := position(from); !errors.Is(err, ErrAlone) {
+		return errors.Join(ErrNotAlone, err)
+	}
 	done, err := d.claimImport(ctx)
 	if done || err != nil {
 		return err
@@ -61,6 +66,12 @@ func (d *Directory) Import(ctx context.Context, from store.Replica) error {
 		return fmt.Errorf("bring data into the cluster: %w", err)
 	}
 	return d.writeImport(ctx, d.cfg.Node, true)
+}
+
+// HasImported says whether this node has brought its data in.
+func (d *Directory) HasImported() bool {
+	s := d.importState()
+	return s.Node == d.cfg.Node && s.Done
 }
 
 // claimImport makes this node the one that brings its data in, or tells that it has.
