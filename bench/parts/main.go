@@ -49,8 +49,8 @@ func measure(ctx context.Context, t *trial.Trial) error {
 			}
 		}
 		cmd := exec.CommandContext(ctx, "go", "test", "-run", "^$", "-timeout", "30m",
-			"-bench", "^Benchmark("+strings.Join(names, "|")+")$", "-benchtime", g.time, "-benchmem",
-			"./"+g.folder)
+			"-bench", "^Benchmark("+strings.Join(names, "|")+")$", "-benchtime", g.time,
+			"-benchmem", "./"+g.folder)
 		cmd.Dir, cmd.Stderr = t.Root, os.Stderr
 		out, err := cmd.Output()
 		if err != nil {
