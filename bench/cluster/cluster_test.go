@@ -33,7 +33,7 @@ func newTestCluster(t *testing.T, timeout time.Duration, namespaces bool) *testC
 		t.Fatal(err)
 	}
 	c, folder := &testCluster{T: t, ctx: ctx}, t.TempDir()
-	c.must(build(ctx, filepath.Dir(strings.TrimSpace(string(out))), folder))
+	c.must(build(ctx, filepath.Dir(strings.TrimSpace(string(out))), folder, *raceNodes))
 	c.trio, err = startTrio(ctx, folder, namespaces)
 	t.Cleanup(c.trio.stop)
 	c.must(err)

@@ -36,6 +36,10 @@ const (
 	linkGuild          = 2_000_000
 	busyGuild          = 3_000_000
 
+	// linksTimesMax is what p99 may grow by and be called unchanged: by so much do two seconds
+	// differ in which nothing happens.
+	linksTimesMax = 1.2
+
 	linksCalm    = 10 * time.Second
 	linksTimeout = 3 * time.Minute
 )
@@ -291,4 +295,26 @@ func list(values []float64) string {
 		words = append(words, report.Number(v))
 	}
 	return strings.Join(words, " ")
+}
+
+// concludeLinks says what was found.
+func (b *bench) concludeLinks() {
+	r, s := b.Result, b.Samples
+	if len(s[linksName+" died"]) == 0 {
+		return
+	}
+	number := func(what string) string { return report.Number(s.Median(linksName + " " + what)) }
+	r.Table("A node is killed that others have links to", []string{"links",
+		"until the last is back, s",
+		"p99 of other guilds before, ms", "in the worst second, ms", "p99 meanwhile, ms",
+		"in the worst second, ms"}, [][]string{{number("died"), number("back s"),
+		number("p99 before ms"), number("worst p99 before ms"), number("p99 during ms"),
+		number("worst p99 during ms")}})
+	r.Say("A link is a guild of the killed node with a session elsewhere: %s bots are in %s "+
+		"guilds each. p99 is that of a second, and the median of all seconds.",
+		report.Number((nodesCount-1)*linkBotsPerNode),
+		report.Number(s.Median(linksName+" died")/((nodesCount-1)*linkBotsPerNode)))
+	r.Reach(report.Figure{What: "p99 of other guilds while links die, of that before",
+		Measured: s.Median(linksName+" p99 during ms") / s.Median(linksName+" p99 before ms"),
+		Unit:     "times", Limit: linksTimesMax})
 }

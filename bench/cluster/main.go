@@ -103,6 +103,7 @@ func (b *bench) run(ctx context.Context, guilds int, period time.Duration, perNo
 	}
 	b.conclude()
 	b.concludeHerd(perNode)
+	b.concludeLinks()
 	return nil
 }
 

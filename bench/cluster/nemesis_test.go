@@ -12,6 +12,7 @@ import (
 
 var (
 	nemesisSpan = flag.Duration("nemesis", 0, "how long TestNemesis does harm; 0: not at all")
+	raceNodes   = flag.Bool("race-nodes", false, "build the nodes with the race detector")
 	nemesisSeed = flag.Uint64("nemesis-seed", 0, "what it does; 0: another each time")
 )
 

@@ -50,9 +50,13 @@ type engine struct {
 	process *server.Engine
 }
 
-// build compiles both programs into a folder.
-func build(ctx context.Context, root, folder string) error {
-	if err := server.Build(ctx, root, ".", filepath.Join(folder, "throng")); err != nil {
+// build compiles both programs into a folder, the node with the race detector if that is wanted.
+func build(ctx context.Context, root, folder string, race bool) error {
+	compile := server.Build
+	if race {
+		compile = server.BuildRace
+	}
+	if err := compile(ctx, root, ".", filepath.Join(folder, "throng")); err != nil {
 		return err
 	}
 	return buildEngines(ctx, root, folder)

@@ -154,9 +154,18 @@ func wait[T any](ctx context.Context, p *Process, values <-chan T, what string) 
 
 // Build compiles a main package of the module in folder, as a static binary.
 func Build(ctx context.Context, folder, pkg, output string) error {
-	cmd := exec.CommandContext(ctx, "go", "build", "-o", output, pkg)
+	return build(ctx, folder, pkg, "CGO_ENABLED=0", "-o", output)
+}
+
+// BuildRace compiles it with the race detector, which is several times slower.
+func BuildRace(ctx context.Context, folder, pkg, output string) error {
+	return build(ctx, folder, pkg, "CGO_ENABLED=1", "-race", "-o", output)
+}
+
+func build(ctx context.Context, folder, pkg, env string, flags ...string) error {
+	cmd := exec.CommandContext(ctx, "go", append(append([]string{"build"}, flags...), pkg)...)
 	cmd.Dir = folder
-	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+	cmd.Env = append(os.Environ(), env)
 	if text, err := cmd.CombinedOutput(); err != nil {
 		return fmt.Errorf("build %s: %w\n%s", pkg, err, text)
 	}
