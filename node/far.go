@@ -159,6 +159,8 @@ func (s *shard) asked(m *farItem) error {
 	_, here := s.core.mesh.owner(m.guild)
 	p := s.guilds[m.guild]
 	switch mayBeHere := here || s.core.mesh.behind(); {
+	case p != nil && p.link != nil && ask.kind() == kindLeave && s.unawait(p, m.remote, far):
+		return nil
 	case (p == nil || p.link != nil) && (!mayBeHere || ask.kind() == kindLeave):
 		s.turnAway(m.remote, m.guild, number)
 		return nil

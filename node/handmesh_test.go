@@ -37,6 +37,7 @@ type meshNode struct {
 	born        uint64 // the last one
 	applied     int
 	stored      int
+	unlogged    []logged                // It is on its way to the log.
 	pipes       map[*meshNode]*handPipe // to the others
 	waits       []catchingUp
 	rung, late  bool // The courier has something to do, now or when some time has gone by.
@@ -88,7 +89,7 @@ func (m *handMesh) join(name string, users int) *meshNode {
 			done(errInternal) // The log is closed to what it was.
 			return
 		}
-		m.log = append(m.log, logged{n, ops, done})
+		n.unlogged = append(n.unlogged, logged{n, ops, done})
 	}
 	c.mesh.owning = func() uint64 { return n.incarnation }
 	c.mesh.stored = func() uint64 { return uint64(n.stored) }
@@ -126,6 +127,10 @@ func (m *handMesh) expel(n *meshNode) {
 		}
 	}
 	n.zombie = true
+	for _, e := range n.unlogged {
+		e.done(errInternal)
+	}
+	n.unlogged = nil
 	m.show()
 }
 
@@ -233,8 +238,13 @@ func (m *handMesh) show() {
 	}
 }
 
-// apply has a node apply the next batch of the log.
+// apply has a node's next batch get to the log, and the node apply the next one there.
 func (m *handMesh) apply(n *meshNode) (busy bool) {
+	if len(n.unlogged) > 0 {
+		m.log = append(m.log, n.unlogged[0])
+		n.unlogged = n.unlogged[1:]
+		busy = true
+	}
 	if n.applied < len(m.log) {
 		e := &m.log[n.applied]
 		n.applied++
@@ -313,7 +323,8 @@ func (m *handMesh) step() (busy bool) {
 			n.late = n.courier.pass()
 			busy = true
 		}
-		busy = n.turn() || busy || len(n.jobs) > 0 || n.applied < len(m.log) || len(n.waits) > 0
+		busy = n.turn() || busy || len(n.jobs) > 0 || len(n.waits) > 0 ||
+			len(n.unlogged) > 0 || n.applied < len(m.log)
 	}
 	return busy
 }

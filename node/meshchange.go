@@ -74,13 +74,13 @@ func (m *remoteLost) do(s *shard) {
 	r := m.remote
 	s.claimsWithout(r)
 	s.handsWithout(r)
-	from := uint32(0) // In the guild that is looked at.
+	from, of := uint32(0), (*fanout.Guild)(nil) // In which guild.
 	s.startSweep(func(id wire.Snowflake, p *place) (cost int, more bool) {
 		if p.giving != nil && p.giving.to == r {
 			p.giving.to = nil
 		}
-		if p.guild == nil {
-			from = 0 // It has gone while it was looked at.
+		if of != p.guild {
+			from, of = 0, p.guild // The one before may have gone while it was looked at.
 		}
 		switch {
 		case p.link != nil:

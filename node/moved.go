@@ -2,6 +2,7 @@ package node
 
 import (
 	"errors"
+	"slices"
 
 	"throng/fanout"
 	"throng/wire"
@@ -237,6 +238,15 @@ func (s *shard) await(p *place, m *farAsk) {
 	if k.asks = append(k.asks, m); len(k.asks) == 1 {
 		s.claimOf(m.id(), k)
 	}
+}
+
+// unawait forgets what a remote's session waits for. It is false when that is nothing.
+func (s *shard) unawait(p *place, r *remote, far fanout.Handle) bool {
+	k, before := p.link, len(p.link.asks)
+	k.asks = slices.DeleteFunc(k.asks, func(m *farAsk) bool {
+		return m.remote == r && m.from() == far
+	})
+	return len(k.asks) < before
 }
 
 // claimOf asks a guild of the node that a link follows.
