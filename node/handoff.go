@@ -67,7 +67,10 @@ func (s *shard) handOver(id wire.Snowflake, p *place) {
 		s.give(p, id, nil, 0)
 		return
 	}
-	s.toHand = append(s.toHand, id)
+	if !p.inLine {
+		p.inLine = true
+		s.toHand = append(s.toHand, id)
+	}
 	s.startHanding()
 }
 
@@ -77,6 +80,9 @@ func (s *shard) startHanding() {
 		id := s.toHand[0]
 		s.toHand = s.toHand[1:]
 		p := s.guilds[id]
+		if p != nil {
+			p.inLine = false
+		}
 		node, here := s.core.mesh.owner(id)
 		if p == nil || p.guild == nil || p.giving != nil || p.handing != nil || here || node == "" {
 			continue

@@ -12,6 +12,7 @@ import (
 type totals struct {
 	live, detached, guilds        int64
 	links, claims                 int64
+	leaving, coming               int64
 	deliveries, writes, sentBytes uint64
 }
 
@@ -27,6 +28,8 @@ func (n *Node) totals() (t totals) {
 		t.guilds += s.stats.guilds.Load()
 		t.links += s.stats.links.Load()
 		t.claims += s.stats.claims.Load()
+		t.leaving += s.stats.leaving.Load()
+		t.coming += s.stats.coming.Load()
 	}
 	return t
 }

@@ -28,6 +28,7 @@ type place struct {
 	handing *handing      // Nil while it stays.
 	earlier *keeping      // What was given to the keeper before that; nil when it is kept.
 	tries   int           // Hand-offs that were begun.
+	inLine  bool          // In the shard's toHand.
 	heir    *remote       // Who handed it to this node, nil when that is over.
 	holds   map[int]*hold // By the number of the remote, or ownHold.
 	own     *link         // This node's link to the former owner, while there is an ownHold.

@@ -106,6 +106,8 @@ func (s *shard) pass() bool {
 	s.stats.guilds.Store(int64(len(s.guilds) - s.linked))
 	s.stats.links.Store(int64(s.linked))
 	s.stats.claims.Store(int64(len(s.claims)))
+	s.stats.leaving.Store(int64(len(s.handings) + len(s.toHand)))
+	s.stats.coming.Store(int64(len(s.takings)))
 	return len(s.work) > 0
 }
 

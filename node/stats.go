@@ -107,9 +107,10 @@ type shardStats struct {
 	clock stallClock
 
 	// Atomic: written by the shard, read by metrics.
-	guilds atomic.Int64
-	links  atomic.Int64 // to guilds of other nodes
-	claims atomic.Int64 // of guilds that others are asked for
+	guilds          atomic.Int64
+	links           atomic.Int64 // to guilds of other nodes
+	claims          atomic.Int64 // of guilds that others are asked for
+	leaving, coming atomic.Int64 // guilds that are to be handed over, and that are
 }
 
 // handled takes note of a message that a shard began with at start.

@@ -177,7 +177,8 @@ func (n *Node) Info(context.Context) (api.NodeInfo, error) {
 			"connections": n.core.connections.Load(), "sessions_live": t.live,
 			"sessions_detached": t.detached, "guilds": t.guilds, "members": n.core.members.Load(),
 			"users": int64(n.core.users.Len()), "deliveries": int64(t.deliveries),
-			"links": t.links, "claims": t.claims,
+			"links": t.links, "claims": t.claims, "guilds_leaving": t.leaving,
+			"guilds_coming": t.coming,
 		},
 	}, nil
 }
