@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"strconv"
 	"testing"
 
 	"throng/fanout"
@@ -16,16 +17,20 @@ import (
 type movers struct {
 	*nemesis
 	said  map[wire.Snowflake]int // Users' presences, by number.
+	known map[wire.Snowflake]int // The same, as owners have it.
 	extra map[wire.Snowflake]map[wire.Snowflake]bool
 	last  int
+	// gentle: nothing happens to any node, so that nothing may be lost.
+	gentle bool
 }
 
 // extraUsers are those without sessions, from firstExtra on.
-const firstExtra, extraUsers = 5000, 40
+const firstExtra, extraUsers = 5000, 3
 
 func newMovers(t *testing.T, seed uint64, nodes, users int) *movers {
 	m := &movers{nemesis: &nemesis{users: users, marks: map[wire.Snowflake]int{}},
 		said:  map[wire.Snowflake]int{},
+		known: map[wire.Snowflake]int{},
 		extra: map[wire.Snowflake]map[wire.Snowflake]bool{}}
 	m.handMesh = newHandMesh(t, seed, nodes, users)
 	for i := range 3 {
@@ -60,9 +65,11 @@ func TestGuildsMoveUnnoticed(t *testing.T) {
 	}
 	for seed := range seeds {
 		m := newMovers(t, seed, 4, 18)
+		m.gentle = true
 		for range 400 {
 			m.actGently()
 			m.someSteps()
+			m.checkOrder(seed)
 		}
 		m.end(seed)
 		m.checkState(seed)
@@ -107,11 +114,39 @@ func TestHandOffsFail(t *testing.T) {
 				m.owner(g)
 			}
 		}
+		m.atRest(seed)
 		if m.end(seed); t.Failed() {
 			t.Fatalf("seed %d", seed)
 		}
 	}
 	t.Logf("%d strikes", strikes)
+}
+
+// atRest holds that all who are there hear their guild when trouble is over, and nobody has to come
+// or to ask for that.
+func (m *movers) atRest(seed uint64) {
+	for _, n := range m.live() {
+		m.leaseBack(n)
+	}
+	m.calm()
+	wanted := map[wire.Snowflake]bool{}
+	for _, c := range m.clients {
+		wanted[m.guildOf(c.user)] = true
+	}
+	for _, g := range m.guilds {
+		if wanted[g] && !m.publish(g, m.marks[g]+1) {
+			m.t.Errorf("seed %d: nobody has guild %d", seed, g)
+		} else if wanted[g] {
+			m.marks[g]++
+		}
+	}
+	m.calm()
+	for _, c := range m.clients {
+		if want := m.marks[m.guildOf(c.user)]; len(c.marks) == 0 || c.marks[len(c.marks)-1] != want {
+			m.t.Errorf("seed %d: user %d on %s has heard %v, not the last, %d", seed, c.user,
+				c.node.name, c.marks, want)
+		}
+	}
 }
 
 func (m *movers) someSteps() {
@@ -128,7 +163,7 @@ func (m *movers) actGently() {
 	live := m.live()
 	n, g := live[m.rng.IntN(len(live))], m.guilds[m.rng.IntN(len(m.guilds))]
 	switch what := m.rng.IntN(100); {
-	case what < 40:
+	case what < 35:
 		if m.publish(g, m.marks[g]+1) {
 			m.marks[g]++
 		}
@@ -163,6 +198,9 @@ func (m *movers) changeMembers(guild wire.Snowflake) {
 	n.shardOf(guild).inbox.push(&guildWork{guildCall{guild}, context.Background(), kindProvision,
 		func(_ *shard, g *fanout.Guild, now int64) (
 			_ *fanout.Guild, change fanout.Change, err error) {
+			if g.HasMember(user) != m.extra[guild][user] && m.gentle {
+				m.t.Errorf("guild %d: user %d is a member: %t", guild, user, g.HasMember(user))
+			}
 			if g.HasMember(user) {
 				change, err = g.RemoveMember(user, now)
 			} else {
@@ -182,10 +220,32 @@ func (m *movers) sayPresence(c *meshClient) {
 	if c.ready == 0 || c.node.lost {
 		return
 	}
-	m.last++
-	m.said[c.user] = m.last
-	c.say(fmt.Sprintf(`{"op":3,"d":{"since":null,"activities":[{"name":"a%d","type":0}],`+
-		`"afk":false,"status":"idle"}}`, m.last))
+	for range 1 + m.rng.IntN(3) {
+		m.last++
+		m.said[c.user] = m.last
+		c.say(fmt.Sprintf(`{"op":3,"d":{"since":null,"activities":[{"name":"%d","type":0}],`+
+			`"afk":false,"status":"idle"}}`, m.last))
+		for range m.rng.IntN(3) {
+			m.step()
+		}
+	}
+}
+
+// checkOrder holds that what a user said before does not come behind what it said then.
+func (m *movers) checkOrder(seed uint64) {
+	for _, c := range m.clients {
+		id := m.guildOf(c.user)
+		n := m.owner(id)
+		if n == nil {
+			continue
+		}
+		now := presenceIn(m.t, n.shardOf(id).guilds[id].guild, c.user)
+		if now != 0 && now < m.known[c.user] {
+			m.t.Errorf("seed %d: user %d on %s is at %d, behind %d", seed, c.user, c.node.name, now,
+				m.known[c.user])
+		}
+		m.known[c.user] = max(now, m.known[c.user])
+	}
 }
 
 // strike has something happen to who is concerned in a hand-off, when there is one just now.
@@ -289,16 +349,16 @@ func (m *movers) checkState(seed uint64) {
 			if m.guildOf(c.user) != id || said == 0 {
 				continue
 			}
-			if got, want := presenceIn(m.t, g, c.user), fmt.Sprintf("a%d", said); got != want {
-				m.t.Errorf("seed %d: guild %d: user %d on %s is at %s, not %s", seed, id, c.user,
-					c.node.name, got, want)
+			if got := presenceIn(m.t, g, c.user); got != said {
+				m.t.Errorf("seed %d: guild %d: user %d on %s is at %d, not %d", seed, id, c.user,
+					c.node.name, got, said)
 			}
 		}
 	}
 }
 
-// presenceIn is what a guild knows of what a user does.
-func presenceIn(t testing.TB, g *fanout.Guild, user wire.Snowflake) string {
+// presenceIn is what a guild knows of what a user does, 0 when that is nothing.
+func presenceIn(t testing.TB, g *fanout.Guild, user wire.Snowflake) int {
 	t.Helper()
 	q, err := g.MembersQuery(wire.MembersCommand{GuildID: g.ID(), UserIDs: []wire.Snowflake{user},
 		Presences: true}, user, wire.IntentGuildMembers|wire.IntentGuildPresences, 1e12)
@@ -316,7 +376,11 @@ func presenceIn(t testing.TB, g *fanout.Guild, user wire.Snowflake) string {
 		}
 	}
 	if len(answer.Presences) == 0 || len(answer.Presences[0].Activities) == 0 {
-		return "nothing"
+		return 0
 	}
-	return answer.Presences[0].Activities[0].Name
+	number, err := strconv.Atoi(answer.Presences[0].Activities[0].Name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return number
 }
