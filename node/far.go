@@ -137,14 +137,16 @@ func homeHandle(far fanout.Handle) fanout.Handle {
 // asked takes what a session of a remote asks of a guild. Whoever asks may know of a later view
 // than this node, or of an earlier one.
 func (s *shard) asked(m *farItem) error {
-	if t := s.takings[m.guild]; t != nil && len(t.asks) < s.core.limits.guildWaitMax {
-		t.asks = append(t.asks, m)
-		return nil
-	}
+	whole := m.rest
 	number := m.rest.Uint(numberMax)
 	raw := m.rest.Rest()
 	if p := s.guilds[m.guild]; p != nil && p.link != nil &&
 		s.forward(m.guild, p, m.remote, number, raw) {
+		return nil // Even when the guild is on its way back: it is from before.
+	}
+	if t := s.takings[m.guild]; t != nil && len(t.asks) < s.core.limits.guildWaitMax {
+		m.rest = whole
+		t.asks = append(t.asks, m)
 		return nil
 	}
 	ask, err := parseAsk(raw)
@@ -211,13 +213,14 @@ func (s *shard) turnAway(r *remote, guild wire.Snowflake, link uint64) {
 // numberMax is more than any number gets to.
 const numberMax = 1 << 62
 
-// greet takes note of a remote's link. With another number than before it is another link: the
+// greet takes note of a remote's link. With a greater number than before it is another link: the
 // remote has let go of all that it had of the guild, and knows no head. It is false of a link that
-// has been turned away.
+// has been turned away, and of one that has ended: what that asked may have waited here while the
+// guild went to the remote and came back.
 func (s *shard) greet(p *place, r *remote, number uint64) bool {
 	f := p.far[r.number]
-	if f != nil && (f.number == number || f.away && number < f.number) {
-		return !f.away
+	if f != nil && number <= f.number {
+		return number == f.number && !f.away
 	}
 	if f != nil {
 		change, _, _ := p.guild.LeaveLoop(r.number, 0, allReceivers, s.core.wall())

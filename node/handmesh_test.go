@@ -24,6 +24,7 @@ type handMesh struct {
 	births     uint64
 	weights    map[string]int
 	items      int // that were delivered
+	slowest    int // how much slower than others a pipe, or a node's way to the log, may be
 }
 
 // meshNode is one of them.
@@ -38,6 +39,7 @@ type meshNode struct {
 	applied     int
 	stored      int
 	unlogged    []logged                // It is on its way to the log.
+	slow        int                     // How slow that is.
 	pipes       map[*meshNode]*handPipe // to the others
 	waits       []catchingUp
 	rung, late  bool // The courier has something to do, now or when some time has gone by.
@@ -48,6 +50,7 @@ type handPipe struct {
 	to    *meshNode
 	items [][]byte
 	over  bool
+	slow  int
 	from  *remote // The sender, as the receiver has it.
 }
 
@@ -153,10 +156,18 @@ func (m *handMesh) takeBack(n *meshNode) {
 
 // connect begins an epoch between two nodes.
 func (m *handMesh) connect(a, b *meshNode) {
-	ab, ba := &handPipe{to: b}, &handPipe{to: a}
+	ab, ba := &handPipe{to: b, slow: m.slowness()}, &handPipe{to: a, slow: m.slowness()}
 	a.pipes[b], b.pipes[a] = ab, ba
 	ba.from = a.mesh.begin(b.name, ab.send)
 	ab.from = b.mesh.begin(a.name, ba.send)
+}
+
+// slowness is how slow something is, most often not at all.
+func (m *handMesh) slowness() int {
+	if m.slowest == 0 || m.rng.IntN(3) > 0 {
+		return 0
+	}
+	return m.rng.IntN(m.slowest)
 }
 
 func (p *handPipe) send(item []byte) bool {
@@ -240,7 +251,11 @@ func (m *handMesh) show() {
 
 // apply has a node's next batch get to the log, and the node apply the next one there.
 func (m *handMesh) apply(n *meshNode) (busy bool) {
-	if len(n.unlogged) > 0 {
+	switch {
+	case len(n.unlogged) == 0:
+	case n.slow > 0 && m.rng.IntN(1+n.slow) > 0:
+		busy = true
+	default:
 		m.log = append(m.log, n.unlogged[0])
 		n.unlogged = n.unlogged[1:]
 		busy = true
@@ -291,7 +306,7 @@ func (m *handMesh) deliver(from *meshNode) (busy bool) {
 			continue
 		}
 		busy = true
-		if m.rng.IntN(2) == 0 {
+		if m.rng.IntN(2+p.slow) < 1+p.slow {
 			continue
 		}
 		item := p.items[0]

@@ -19,6 +19,7 @@ type movers struct {
 	said  map[wire.Snowflake]int // Users' presences, by number.
 	known map[wire.Snowflake]int // The same, as owners have it.
 	extra map[wire.Snowflake]map[wire.Snowflake]bool
+	homes map[wire.Snowflake]*meshNode
 	last  int
 	// gentle: nothing happens to any node, so that nothing may be lost.
 	gentle bool
@@ -30,7 +31,7 @@ const firstExtra, extraUsers = 5000, 3
 func newMovers(t *testing.T, seed uint64, nodes, users int) *movers {
 	m := &movers{nemesis: &nemesis{users: users, marks: map[wire.Snowflake]int{}},
 		said:  map[wire.Snowflake]int{},
-		known: map[wire.Snowflake]int{},
+		known: map[wire.Snowflake]int{}, homes: map[wire.Snowflake]*meshNode{},
 		extra: map[wire.Snowflake]map[wire.Snowflake]bool{}}
 	m.handMesh = newHandMesh(t, seed, nodes, users)
 	for i := range 3 {
@@ -38,6 +39,7 @@ func newMovers(t *testing.T, seed uint64, nodes, users int) *movers {
 		m.guilds = append(m.guilds, g)
 		m.extra[g] = map[wire.Snowflake]bool{}
 	}
+	m.slowest = 30
 	for _, n := range m.all {
 		m.slowDown(n)
 	}
@@ -51,6 +53,12 @@ func (m *movers) slowDown(n *meshNode) {
 	n.limits.handoffLooks, n.limits.handoffPartBytes = 1+m.rng.IntN(4), 1+m.rng.IntN(300)
 	n.limits.handoffLastMax, n.limits.handoffPartsMax = m.rng.IntN(4), 1+m.rng.IntN(3)
 	n.limits.presencesMilli = 0
+	n.slow = m.slowness()
+	for _, o := range m.all {
+		if p := n.pipes[o]; p != nil {
+			p.slow = m.slowness()
+		}
+	}
 }
 
 // TestGuildsMoveUnnoticed: guilds are handed over again and again, by new views, while sessions of
@@ -147,6 +155,7 @@ func (m *movers) atRest(seed uint64) {
 				c.node.name, c.marks, want)
 		}
 	}
+	m.checkPresences(seed)
 }
 
 func (m *movers) someSteps() {
@@ -172,10 +181,7 @@ func (m *movers) actGently() {
 	case what < 65 && len(m.clients) > 0:
 		m.sayPresence(m.clients[m.rng.IntN(len(m.clients))])
 	case what < 85:
-		if user := m.idle(); user != 0 && !n.zombie && n.incarnation != 0 {
-			delete(m.said, user)
-			m.clients = append(m.clients, m.dial(n, user))
-		}
+		m.comeBack(n)
 	case what < 90 && len(m.clients) > 0:
 		i := m.rng.IntN(len(m.clients))
 		m.clients[i].leave(1000)
@@ -185,6 +191,20 @@ func (m *movers) actGently() {
 			m.weights[n.name] = 64 << m.rng.IntN(5)
 			m.show()
 		}
+	}
+}
+
+// comeBack begins a user's session, on the node of the one before: what that has said may still be
+// on its way, and there is no order between nodes.
+func (m *movers) comeBack(n *meshNode) {
+	user := m.idle()
+	if home := m.homes[user]; home != nil && !home.lost {
+		n = home
+	}
+	if user != 0 && !n.zombie && n.incarnation != 0 {
+		delete(m.said, user)
+		m.homes[user] = n
+		m.clients = append(m.clients, m.dial(n, user))
 	}
 }
 
@@ -344,15 +364,21 @@ func (m *movers) checkState(seed uint64) {
 				}
 			}
 		}
-		for _, c := range m.clients {
-			said := m.said[c.user]
-			if m.guildOf(c.user) != id || said == 0 {
-				continue
-			}
-			if got := presenceIn(m.t, g, c.user); got != said {
-				m.t.Errorf("seed %d: guild %d: user %d on %s is at %d, not %d", seed, id, c.user,
-					c.node.name, got, said)
-			}
+	}
+	m.checkPresences(seed)
+}
+
+// checkPresences holds that guilds know what each user said last.
+func (m *movers) checkPresences(seed uint64) {
+	for _, c := range m.clients {
+		id, said := m.guildOf(c.user), m.said[c.user]
+		n := m.owner(id)
+		if n == nil || said == 0 {
+			continue
+		}
+		if got := presenceIn(m.t, n.shardOf(id).guilds[id].guild, c.user); got != said {
+			m.t.Errorf("seed %d: guild %d: user %d on %s is at %d, not %d", seed, id, c.user,
+				c.node.name, got, said)
 		}
 	}
 }
@@ -370,7 +396,7 @@ func presenceIn(t testing.TB, g *fanout.Guild, user wire.Snowflake) int {
 			Activities []struct{ Name string }
 		}
 	}
-	for _, d := range q.Next(1) {
+	for _, d := range q.Next(1, func() {}) {
 		if err := json.Unmarshal(d.Body(), &answer); err != nil {
 			t.Fatal(err)
 		}

@@ -126,7 +126,9 @@ func (s *shard) forward(id wire.Snowflake, p *place, r *remote, number uint64, a
 	switch {
 	case known == 0:
 		return false
-	case known != number: // It has begun anew meanwhile.
+	case number < known:
+		return true // It is of a link that has ended.
+	case number > known: // It has begun anew meanwhile.
 		s.endForward(id, p, r, known, passLost)
 		return false
 	}
