@@ -67,7 +67,7 @@ func (m *movers) slowDown(n *meshNode) {
 // what it said last.
 func TestGuildsMoveUnnoticed(t *testing.T) {
 	t.Parallel()
-	seeds, handed := uint64(60), uint64(0)
+	seeds, handed := uint64(80), uint64(0)
 	if testing.Short() || raceDetected() {
 		seeds = 8
 	}
@@ -94,7 +94,7 @@ func TestGuildsMoveUnnoticed(t *testing.T) {
 			t.Fatalf("seed %d", seed)
 		}
 	}
-	if handed < 4*seeds {
+	if handed < 3*seeds {
 		t.Errorf("%d guilds were handed over only", handed)
 	}
 	t.Logf("%d guilds were handed over", handed)

@@ -11,7 +11,8 @@ type taking struct {
 	// Static after construction.
 	from       *remote
 	number     uint64
-	generation uint64 // By which this node is to own it.
+	by         uint64 // The view by which it was offered,
+	generation uint64 // and that by which this node is to own it.
 
 	// Owned by the shard goroutine.
 	guild *fanout.Guild // nil before it is read
@@ -43,9 +44,15 @@ func (s *shard) offeredTo(m *farItem) error {
 	if !m.rest.Done() {
 		return errItem
 	}
-	s.dropTaking(m.guild, s.takings[m.guild])
-	t := &taking{from: m.remote, number: number, generation: s.core.mesh.generation(),
-		remotes: map[string]*remote{}}
+	t := &taking{from: m.remote, number: number, by: m.generation,
+		generation: s.core.mesh.generation(), remotes: map[string]*remote{}}
+	before := s.takings[m.guild]
+	if before != nil && before.from != m.remote && m.generation < before.by {
+		// It has been on its way for long. Who has the guild now has it by a later view.
+		s.answerOffer(t, m.guild, handRefused)
+		return nil
+	}
+	s.dropTaking(m.guild, before)
 	if m.generation > t.generation {
 		m.rest = pack.NewReader(pack.AppendUint(pack.AppendUint(nil, number), after))
 		s.offers[m.guild] = m
