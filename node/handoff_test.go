@@ -10,6 +10,7 @@ import (
 	"throng/fanout"
 	"throng/store"
 	"throng/wire"
+	"throng/wire/pack"
 )
 
 // movers is a run in which guilds are handed over again and again, in small steps. Members without
@@ -409,4 +410,37 @@ func presenceIn(t testing.TB, g *fanout.Guild, user wire.Snowflake) int {
 		t.Fatal(err)
 	}
 	return number
+}
+
+// TestWhoLeavesAwaitsNothing: a session that leaves while its node waits for a guild, to be handed
+// on to the one that it asks, is not taken in when the guild comes.
+func TestWhoLeavesAwaitsNothing(t *testing.T) {
+	const guild = 4096
+	m := newHandMesh(t, 1, 3, 3)
+	m.putAway(guild, 1, 2, 3)
+	next, before, asks := m.all[0], m.all[1], m.all[2]
+	for v := m.view(); ; v = m.view() {
+		if v.Owner(guild) == next.name {
+			next.mesh.show(v)
+			break
+		}
+		m.weights[next.name] *= 2
+	}
+	m.settle()
+	s := next.shardOf(guild)
+	p := s.openLink(guild)
+	p.link.to = next.mesh.remote(before.name)
+	h := fanout.Handle{Slot: 1, Gen: 1}
+	for i, ask := range []guildMessage{
+		&joinGuild{guild: guild, receiver: fanout.Receiver{Handle: h, User: 1}},
+		&leaveGuild{guild: guild, handle: h, user: 1},
+	} {
+		item := pack.AppendUint(asks.shardOf(guild).begin(itemAsk, guild), 1)
+		item, _ = appendAsk(item, ask)
+		next.mesh.receive(next.mesh.remote(asks.name), item)
+		s.pass()
+		if got, want := len(p.link.asks), 1-i; got != want {
+			t.Errorf("%d wait after %d asks, want %d", got, i+1, want)
+		}
+	}
 }
