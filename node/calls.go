@@ -1,9 +1,11 @@
 package node
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"slices"
+	"sync"
 
 	"throng/fanout"
 	"throng/store"
@@ -207,7 +209,7 @@ func (m *askGuild) apply(s *shard, g *fanout.Guild) {
 // has acted on with what follows from it. The reply comes when the change is durable.
 type guildWork struct {
 	guildCall
-	ctx   context.Context // of whoever asks
+	by    *caller
 	what  messageKind
 	run   func(s *shard, g *fanout.Guild, now int64) (*fanout.Guild, fanout.Change, error)
 	reply chan error
@@ -217,9 +219,10 @@ func (m *guildWork) kind() messageKind          { return m.what }
 func (m *guildWork) refuse(_ *shard, err error) { m.reply <- err }
 
 func (m *guildWork) apply(s *shard, g *fanout.Guild) {
-	if s.givenUp(m.ctx, m.reply) {
+	if !m.by.listens(s, m.reply) {
 		return
 	}
+	defer m.by.mu.Unlock()
 	g, change, err := m.run(s, g, s.core.wall())
 	if err != nil {
 		m.reply <- err
@@ -228,21 +231,49 @@ func (m *guildWork) apply(s *shard, g *fanout.Guild) {
 	s.settle(g, &change, func(err error) { m.reply <- err })
 }
 
-// givenUp says whether whoever asks has gone before its turn came. It may have asked again since,
+// caller is whoever waits for a request. What it asks for may fill in variables of its own, so it
+// does not go while that is being done, and nothing is done for who has gone.
+type caller struct {
+	ctx context.Context
+
+	// Guarded by mu, which is held while something is done.
+	mu   sync.Mutex
+	gone bool
+}
+
+func callerOf(ctx context.Context) *caller { return &caller{ctx: ctx} }
+
+// listens says whether it waits yet, and holds mu if so. It may have asked again since it has gone,
 // and a shard that is behind would do everything twice.
-func (s *shard) givenUp(ctx context.Context, reply chan error) bool {
-	err := ctx.Err()
-	if err != nil {
-		s.core.abandoned.Add(1)
-		reply <- err
+func (c *caller) listens(s *shard, reply chan error) bool {
+	c.mu.Lock()
+	err := c.ctx.Err()
+	if !c.gone && err == nil {
+		return true
 	}
-	return err != nil
+	c.mu.Unlock()
+	s.core.abandoned.Add(1)
+	reply <- cmp.Or(err, context.Canceled)
+	return false
+}
+
+// await waits for the answer, as long as the caller does.
+func (c *caller) await(reply chan error) error {
+	select {
+	case err := <-reply:
+		return refusal(err)
+	case <-c.ctx.Done():
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		c.gone = true
+		return c.ctx.Err()
+	}
 }
 
 // guildLook is a request that only reads.
 type guildLook struct {
 	guildCall
-	ctx   context.Context
+	by    *caller
 	run   func(g *fanout.Guild, now int64) error
 	reply chan error
 }
@@ -251,14 +282,16 @@ func (m *guildLook) kind() messageKind          { return kindInfo }
 func (m *guildLook) refuse(_ *shard, err error) { m.reply <- err }
 
 func (m *guildLook) apply(s *shard, g *fanout.Guild) {
-	if s.givenUp(m.ctx, m.reply) {
+	if !m.by.listens(s, m.reply) {
 		return
 	}
+	defer m.by.mu.Unlock()
 	m.reply <- m.run(g, s.core.wall())
 }
 
 // eachGuild looks at every guild of a shard, for the operator's views.
 type eachGuild struct {
+	by    *caller
 	run   func(g *fanout.Guild)
 	reply chan error
 }
@@ -270,6 +303,10 @@ func (m *eachGuild) refuse(_ *shard, err error)  { m.reply <- err }
 func (m *eachGuild) apply(*shard, *fanout.Guild) {}
 
 func (s *shard) each(m *eachGuild) {
+	if !m.by.listens(s, m.reply) {
+		return
+	}
+	defer m.by.mu.Unlock()
 	for _, p := range s.guilds {
 		if p.guild != nil {
 			m.run(p.guild)

@@ -54,11 +54,11 @@ func guildRefusal(e *fanout.Error) error {
 // is behind refuses, rather than queue out of sight.
 func (n *Node) work(ctx context.Context, guild wire.Snowflake, what messageKind,
 	run func(s *shard, g *fanout.Guild, now int64) (*fanout.Guild, fanout.Change, error)) error {
-	m := &guildWork{guildCall{guild}, ctx, what, run, make(chan error, 1)}
+	m := &guildWork{guildCall{guild}, callerOf(ctx), what, run, make(chan error, 1)}
 	if !n.hand(m) {
 		return errBehind
 	}
-	return n.await(ctx, m.reply)
+	return m.by.await(m.reply)
 }
 
 // errBehind is for who finds a shard, or the store, behind.
@@ -73,11 +73,11 @@ func (n *Node) hand(m *guildWork) bool {
 // look gives a guild a request that only reads.
 func (n *Node) look(ctx context.Context, guild wire.Snowflake,
 	run func(g *fanout.Guild, now int64) error) error {
-	m := &guildLook{guildCall{guild}, ctx, run, make(chan error, 1)}
+	m := &guildLook{guildCall{guild}, callerOf(ctx), run, make(chan error, 1)}
 	if !n.core.shardOf(guild).inbox.tryPush(m) {
 		return api.Busy(busyRetry, "The guild's shard has too much to do.")
 	}
-	return n.await(ctx, m.reply)
+	return m.by.await(m.reply)
 }
 
 func (n *Node) await(ctx context.Context, reply chan error) error {
@@ -249,7 +249,7 @@ func (n *Node) change(ctx context.Context, guild wire.Snowflake,
 	if !n.hand(m) {
 		return errBehind
 	}
-	return n.await(ctx, m.reply)
+	return m.by.await(m.reply)
 }
 
 func changeOf(ctx context.Context, guild wire.Snowflake,
@@ -261,7 +261,8 @@ func changeOf(ctx context.Context, guild wire.Snowflake,
 		change, err := run(s, g, now)
 		return g, change, err
 	}
-	return &guildWork{guildCall{guild}, ctx, kindProvision, change, make(chan error, 1)}
+	return &guildWork{guildCall{guild}, callerOf(ctx), kindProvision, change,
+		make(chan error, 1)}
 }
 
 // RemoveMember removes one member; the guild and the user are told.

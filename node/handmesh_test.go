@@ -404,7 +404,7 @@ func (m *handMesh) publish(guild wire.Snowflake, number int) bool {
 	d := fmt.Sprintf(`{"id":"%d","channel_id":"%d","content":"m%d","author":{"id":"1","username":"u"}}`,
 		1000+number, guild+1, number)
 	taken := false
-	w := &guildWork{guildCall{guild}, context.Background(), kindPublish,
+	w := &guildWork{guildCall{guild}, callerOf(context.Background()), kindPublish,
 		func(s *shard, g *fanout.Guild, now int64) (*fanout.Guild, fanout.Change, error) {
 			change, err := g.Publish("MESSAGE_CREATE", []byte(d), now)
 			if err != nil {

@@ -16,8 +16,8 @@ func (m *handMesh) ask(guild wire.Snowflake,
 	asked bool) {
 	for _, n := range m.live() {
 		if _, here := n.mesh.owner(guild); here && !n.zombie {
-			n.shardOf(guild).inbox.push(&guildWork{guildCall{guild}, context.Background(),
-				kindProvision, run, make(chan error, 1)})
+			n.shardOf(guild).inbox.push(&guildWork{guildCall{guild},
+				callerOf(context.Background()), kindProvision, run, make(chan error, 1)})
 			return true
 		}
 	}

@@ -23,7 +23,7 @@ func (w *world) ask(g *simGuild, op simOp, call func(ctx context.Context) error)
 	// Many members are several messages, one right behind the other.
 	if len(inbox.waiting) > before {
 		if m, ok := inbox.waiting[before].(*guildWork); ok {
-			m.ctx = context.Background() // It has not given up.
+			m.by = callerOf(context.Background()) // It has not given up.
 			w.ops[m] = op
 			return
 		}

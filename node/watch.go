@@ -53,9 +53,9 @@ func (n *Node) TopGuilds(ctx context.Context, limit int) ([]api.GuildInfo, error
 // eachGuild looks at every loaded guild, one shard after the other.
 func (n *Node) eachGuild(ctx context.Context, run func(*fanout.Guild)) error {
 	for _, s := range n.core.shards {
-		m := &eachGuild{run, make(chan error, 1)}
+		m := &eachGuild{callerOf(ctx), run, make(chan error, 1)}
 		s.inbox.push(m)
-		if err := n.await(ctx, m.reply); err != nil {
+		if err := m.by.await(m.reply); err != nil {
 			return err
 		}
 	}
