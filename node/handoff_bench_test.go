@@ -200,7 +200,7 @@ func (h *handBench) load(s *shard) {
 	body := fmt.Appendf(nil, `{"id":"%d","channel_id":"%d","content":"m","author":`+
 		`{"id":"1","username":"u"}}`, 1000+h.events, handGuild+1)
 	h.events++
-	s.inbox.push(&guildWork{guildCall{handGuild}, context.Background(), kindPublish,
+	s.inbox.push(&guildWork{guildCall{handGuild}, callerOf(context.Background()), kindPublish,
 		func(_ *shard, g *fanout.Guild, now int64) (*fanout.Guild, fanout.Change, error) {
 			change, err := g.Publish("MESSAGE_CREATE", body, now)
 			return g, change, err
