@@ -216,7 +216,8 @@ func (m *movers) changeMembers(guild wire.Snowflake) {
 		return
 	}
 	user := firstExtra + wire.Snowflake(m.rng.IntN(extraUsers))
-	n.shardOf(guild).inbox.push(&guildWork{guildCall{guild}, context.Background(), kindProvision,
+	n.shardOf(guild).inbox.push(&guildWork{guildCall{guild}, callerOf(context.Background()),
+		kindProvision,
 		func(_ *shard, g *fanout.Guild, now int64) (
 			_ *fanout.Guild, change fanout.Change, err error) {
 			if g.HasMember(user) != m.extra[guild][user] && m.gentle {
