@@ -9,8 +9,9 @@ import (
 	"throng/tuning"
 )
 
-// Reads says whether servers of the log are there: they are silent for two of their beats at most.
-// (While there is no connection at all, nobody waits for beats.)
+// Reads says whether a server of the log is there: it is silent for two of its beats at most.
+// (While there is no connection at all, nobody waits for beats.) Whether most of them are, so that
+// the log takes writes, is not known before one is answered.
 func (l *Log) Reads() bool { return l.reads.Load() && l.nats.IsConnected() }
 
 // follow applies messages until the end. Whatever goes wrong, reading on behind what was applied
