@@ -352,7 +352,7 @@ func (n *Node) openDoors() (*doors, error) {
 
 // bodyMax is a limit on a request's body, less when the journal could not hold what becomes of it.
 func (n *Node) bodyMax(most int64) int64 {
-	const framesPerJournal = 8 // Half of it is shared, a frame is half of that, ETF doubles a body.
+	const framesPerJournal = 8 // A frame is a quarter of it at most, ETF doubles a body.
 	return min(most, int64(n.cfg.Journal)/framesPerJournal)
 }
 

@@ -283,11 +283,10 @@ func (c *simClient) goneFor() string {
 // mayBeLost says whether frames of the session may be gone: one of the journals has come round, or
 // the session has had more frames than it may keep.
 func (c *simClient) mayBeLost() bool {
-	limits := &c.w.core.limits
-	if home := c.home(); home.out.Stats().JournalBytes >= limits.journalBytes*3/8-1024 {
+	if c.home().out.Stats().Fill == 1 {
 		return true
 	}
-	return c.record != nil && c.record.count+60 >= limits.pendingMax
+	return c.record != nil && c.record.count+60 >= c.w.core.limits.pendingMax
 }
 
 // reconnect is op 7.
@@ -339,7 +338,7 @@ func (c *simClient) closedBy(p *simPipe, code wire.CloseCode, reason string) {
 
 // mayLag says whether the session may be further behind than the journal allows.
 func (p *simPipe) mayLag() bool {
-	return p.loop.out.Stats().JournalBytes >= p.w.core.limits.journalBytes*3/8-1024
+	return p.loop.out.Stats().Fill >= 0.75
 }
 
 // eof judges an end without a close frame.

@@ -66,13 +66,6 @@ func (w *world) end() {
 		w.runAll()
 		w.tickAll(200)
 	}
-	for _, g := range w.model.guilds {
-		if g.exists {
-			// A sweep that the workers had no room for goes on with the guild's next message.
-			w.core.shardOf(g.id).inbox.push(&tickGuild{guildCall: guildCall{g.id}})
-		}
-	}
-	w.runAll()
 	w.check()
 	for i, l := range w.core.loops {
 		out := l.out.Stats()

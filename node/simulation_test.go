@@ -101,7 +101,9 @@ func simulate(seed uint64, large bool, tally *simTally) (checksum uint64, err er
 		}
 	}
 	w.settle()
-	w.compare()
+	if w.err == nil {
+		w.compare()
+	}
 	w.end()
 	if tally != nil {
 		tally.add(w)

@@ -10,11 +10,10 @@ package store
 type Position uint32
 
 const (
-	positionUnitBytes   = 16
-	positionBits        = 30
-	positionMask        = 1<<positionBits - 1
-	journalHeaderBytes  = 8
-	journalFramesPerMax = 2 // A frame may fill at most this fraction of a journal.
+	positionUnitBytes  = 16
+	positionBits       = 30
+	positionMask       = 1<<positionBits - 1
+	journalHeaderBytes = 8
 )
 
 // Journal is a ring of frames: a bounded buffer that keeps the newest bytes written to it.
@@ -44,10 +43,9 @@ func NewJournal(sizeBytes int) Journal {
 	return Journal{ring: make([]byte, units*positionUnitBytes), units: uint64(units)}
 }
 
-// FrameBytesMax is the longest frame that Append takes.
-func (j *Journal) FrameBytesMax() int {
-	return len(j.ring)/journalFramesPerMax - journalHeaderBytes
-}
+// FrameBytesMax is the longest frame that Append takes: two thirds of the ring, so that whoever gets
+// one is not called slow at once.
+func (j *Journal) FrameBytesMax() int { return len(j.ring)/3*2 - journalHeaderBytes }
 
 // Bytes is how much of the ring has been written, at most its size.
 func (j *Journal) Bytes() int { return int(min(j.head, j.units)) * positionUnitBytes }

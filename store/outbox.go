@@ -375,17 +375,20 @@ func (o *Outbox) lastGone(s *pending) (gone uint32) {
 
 // Stats are an outbox's figures for metrics and introspection.
 type Stats struct {
-	JournalBytes int    // written part of the journals
-	Chunks       int    // chunks of positions in use, 64 bytes each
-	Sessions     int    // open slots
-	Pushed       uint64 // frames given to sessions since the start
+	JournalBytes int     // written part of the journals
+	Fill         float64 // the written share of the fullest of them: at 1 frames may be gone
+	Chunks       int     // chunks of positions in use, 64 bytes each
+	Sessions     int     // open slots
+	Pushed       uint64  // frames given to sessions since the start
 }
 
 // Stats reads the outbox's figures.
 func (o *Outbox) Stats() Stats {
 	t := Stats{Chunks: o.chunks.used, Sessions: o.opened, Pushed: o.pushed}
 	for i := range o.journals {
-		t.JournalBytes += o.journals[i].Bytes()
+		j := &o.journals[i]
+		t.JournalBytes += j.Bytes()
+		t.Fill = max(t.Fill, float64(j.Bytes())/float64(len(j.ring)))
 	}
 	return t
 }

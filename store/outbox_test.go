@@ -264,6 +264,9 @@ func TestAnswersPushOutAnswersOnly(t *testing.T) {
 	if o.Answer(other, append(long, 0), 0, 0) {
 		t.Error("an answer longer than any frame may be was taken")
 	}
+	if len(long) < journalBytes/4-3*positionUnitBytes {
+		t.Errorf("a frame may be %d bytes, which is less than a quarter of all", len(long))
+	}
 }
 
 // TestDeliveryDoesNotAllocate is the promise of the hot path.
