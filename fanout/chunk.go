@@ -32,6 +32,9 @@ type Query struct {
 	first    int // Index of the chunk that it begins with.
 	count    int // Of members in the answer.
 	index    int // Of the next chunk.
+
+	page  []store.Member // Scratch.
+	spare [][]byte       // Bodies that Reuse has taken back.
 }
 
 // MembersQuery plans the answer to a request of a member with these intents. A request that the
@@ -89,6 +92,13 @@ func (q *Query) Next(max int, pause func()) (chunks []*wire.Dispatch) {
 		q.index++
 	}
 	return chunks
+}
+
+// Reuse takes chunks back that Next has returned and that nobody looks at any more.
+func (q *Query) Reuse(chunks []*wire.Dispatch) {
+	for _, d := range chunks {
+		q.spare = append(q.spare, d.Body()[:0])
+	}
 }
 
 // find decides who is in the answer.
@@ -168,7 +178,7 @@ func (q *Query) nextMembers() []store.Member {
 	if !q.listed {
 		return q.found[first : first+count]
 	}
-	members := make([]store.Member, 0, count)
+	members := slices.Grow(q.page[:0], count)
 	for m := range q.members.From(q.from) {
 		if len(members) == count {
 			break
@@ -178,13 +188,18 @@ func (q *Query) nextMembers() []store.Member {
 	if len(members) > 0 {
 		q.from = members[len(members)-1].User + 1
 	}
+	q.page = members
 	return members
 }
 
 // chunk returns the body of the chunk at index.
 func (q *Query) chunk() []byte {
 	members := q.nextMembers()
-	dst := q.guild.AppendJSON(append(make([]byte, 0, 256+400*len(members)), `{"guild_id":`...))
+	var dst []byte
+	if last := len(q.spare) - 1; last >= 0 {
+		dst, q.spare = q.spare[last], q.spare[:last]
+	}
+	dst = q.guild.AppendJSON(append(slices.Grow(dst, 256+400*len(members)), `{"guild_id":`...))
 	dst = append(wire.AppendKey(dst, "members"), '[')
 	for _, m := range members {
 		dst = q.view.append(wire.AppendComma(dst), m, 0)

@@ -228,3 +228,32 @@ func BenchmarkWholeList(b *testing.B) {
 		}
 	}
 }
+
+// TestReusedBodiesAreWrittenAnew: what is taken back is the room of later chunks, which are the same
+// as without.
+func TestReusedBodiesAreWrittenAnew(t *testing.T) {
+	g := newMillion(t, 5*chunkMembers/2)
+	empty := ""
+	ask := func() Query {
+		q, err := g.MembersQuery(wire.MembersCommand{Query: &empty}, millionUser(1),
+			wire.IntentsBot, testNow)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return q
+	}
+	fresh, reused := ask(), ask()
+	room := map[*byte]bool{}
+	chunks := 0
+	for ; !fresh.Done(); chunks++ {
+		want, got := fresh.Next(1, noPause), reused.Next(1, noPause)
+		if string(want[0].Body()) != string(got[0].Body()) {
+			t.Fatalf("chunk %d differs", chunks)
+		}
+		room[&got[0].Body()[0]] = true
+		reused.Reuse(got)
+	}
+	if !reused.Done() || len(room) >= chunks {
+		t.Errorf("%d chunks have %d rooms, done: %t", chunks, len(room), reused.Done())
+	}
+}

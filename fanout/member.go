@@ -77,7 +77,10 @@ func parseMember(o object) (MemberInput, *Error) {
 
 // extraKeys are the fields of a member that have no place of their own in the record. Null is their
 // default and is not kept.
-var extraKeys = []string{"nick", "avatar", "banner", "premium_since"}
+var (
+	extraKeys  = [...]string{"nick", "avatar", "banner", "premium_since"}
+	extraMarks = [...]string{`"nick":`, `"avatar":`, `"banner":`, `"premium_since":`}
+)
 
 // member lays the input over base, which is the member so far or a new one. Roles must exist.
 func (g *Guild) member(in MemberInput, base store.Member) (store.Member, *Error) {
@@ -218,12 +221,13 @@ func (v *memberView) appendFields(dst []byte, m store.Member) []byte {
 	return appendTime(dst, m.TimeoutAt)
 }
 
-// appendExtra appends the kept fields, and null for those that are not kept.
+// appendExtra appends the kept fields, and null for those that are not kept. It is not parsed for
+// that: among fields of no depth, a key with its colon is nowhere but where it is one.
 func appendExtra(dst []byte, extra string) []byte {
 	dst = append(dst, extra...)
-	o := extraObject(extra)
-	for _, key := range extraKeys {
-		if o.get(key) == nil {
+	deep := strings.Contains(extra, "{")
+	for i, key := range extraKeys {
+		if !strings.Contains(extra, extraMarks[i]) || deep && extraObject(extra).get(key) == nil {
 			dst = append(wire.AppendKey(dst, key), "null"...)
 		}
 	}

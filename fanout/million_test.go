@@ -146,7 +146,7 @@ func BenchmarkMillionList(b *testing.B) {
 		q.Next(1, noPause)
 		b.ReportMetric(float64(time.Since(start).Microseconds())/1000, "ms/first")
 		for !q.Done() {
-			q.Next(8, noPause)
+			q.Reuse(q.Next(4, noPause))
 		}
 	}
 }

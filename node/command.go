@@ -361,5 +361,6 @@ func (m *moreChunks) do(l *loop) {
 	l.making--
 	m.stream.making = false
 	m.stream.over = len(m.chunks) == 0
-	l.sendTo(m.stream.to, m.chunks, l.out.Answer)
+	l.sendAnswer(m.stream.to, m.chunks)
+	m.stream.query.Reuse(m.chunks)
 }

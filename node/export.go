@@ -27,8 +27,9 @@ func (n *Node) ExportMembers(ctx context.Context, guild wire.Snowflake,
 	if err != nil {
 		return err
 	}
+	var lines []byte
 	for {
-		lines, err := n.exportLines(ctx, export)
+		lines, err = n.exportLines(ctx, export, lines[:0])
 		if err != nil || len(lines) == 0 {
 			return err
 		}
@@ -38,12 +39,13 @@ func (n *Node) ExportMembers(ctx context.Context, guild wire.Snowflake,
 	}
 }
 
-// exportLines has a worker make the next lines, and waits for a place in the workers' line too.
-func (n *Node) exportLines(ctx context.Context, export *fanout.Export) ([]byte, error) {
+// exportLines has a worker append the next lines, and waits for a place in the workers' line too.
+func (n *Node) exportLines(ctx context.Context, export *fanout.Export, dst []byte) ([]byte,
+	error) {
 	made := make(chan []byte, 1)
 	job := func() {
 		defer close(made) // Without lines, should Next fail.
-		made <- export.Next(nil, exportLines)
+		made <- export.Next(dst, exportLines)
 	}
 	for !n.core.submit(job) {
 		select {

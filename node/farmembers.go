@@ -142,7 +142,7 @@ func (m *chunkAnswer) do(l *loop) {
 	of.making = false
 	if m.outcome != chunkNever {
 		d := wire.NewDispatch("GUILD_MEMBERS_CHUNK", m.body, nil)
-		l.sendTo(m.to, []*wire.Dispatch{d}, l.out.Answer)
+		l.sendAnswer(m.to, []*wire.Dispatch{d})
 	}
 }
 

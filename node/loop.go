@@ -38,13 +38,14 @@ type loop struct {
 	making     int // of streams: at how many workers are
 	asking     int // of streams: of how many another node is asked for a chunk
 	asks       uint64
-	heldSince  int64 // streams: by the loop's time, 0 when they are not
-	streamTurn int   // of streams: behind the one that was made for last
-	sentAway   int   // sockets that a drain has told to reconnect
-	putOff     int   // receivers looked at since the last writes to many
-	owed       int   // sessions with events for many that are to be written next
-	said       share // of inbox
-	called     share // of calls
+	answer     []byte // scratch
+	heldSince  int64  // streams: by the loop's time, 0 when they are not
+	streamTurn int    // of streams: behind the one that was made for last
+	sentAway   int    // sockets that a drain has told to reconnect
+	putOff     int    // receivers looked at since the last writes to many
+	owed       int    // sessions with events for many that are to be written next
+	said       share  // of inbox
+	called     share  // of calls
 	wheel      wheel
 	time       int64 // the loop's own clock, see tick
 	ticked     int64 // the driver's clock at the last tick
@@ -207,11 +208,28 @@ func (s *relayStep) kind() messageKind { return kindRelay + messageKind(s.Kind) 
 
 // sendPrivate gives one session dispatches of its own.
 func (l *loop) sendPrivate(to fanout.Handle, dispatches []*wire.Dispatch) {
-	l.sendTo(to, dispatches, l.out.Send)
+	l.sendTo(to, dispatches, l.out.Send, (*wire.Dispatch).Frame)
 }
 
+// sendAnswer gives a session parts of a long answer. They are copied into the journal from the loop's
+// scratch: a list of a million members is as much garbage otherwise, and whoever makes any while the
+// collector marks has to help it, the shards among them.
+func (l *loop) sendAnswer(to fanout.Handle, parts []*wire.Dispatch) {
+	l.sendTo(to, parts, l.out.Answer, func(d *wire.Dispatch, v wire.Variant) wire.Frame {
+		f := d.AppendFrame(l.answer[:0], v)
+		if l.answer = f.Bytes; cap(l.answer) > answerKeptBytesMax {
+			l.answer = nil
+		}
+		return f
+	})
+}
+
+// answerKeptBytesMax of scratch are kept: those of a thousand members are 300 KB.
+const answerKeptBytesMax = 1 << 20
+
 func (l *loop) sendTo(to fanout.Handle, dispatches []*wire.Dispatch,
-	send func(slot uint32, frame []byte, hole int, kind uint8) bool) {
+	send func(slot uint32, frame []byte, hole int, kind uint8) bool,
+	frame func(*wire.Dispatch, wire.Variant) wire.Frame) {
 	s := l.session(to)
 	if s == nil {
 		return
@@ -224,7 +242,7 @@ func (l *loop) sendTo(to fanout.Handle, dispatches []*wire.Dispatch,
 			given, _, _ := l.out.Seqs(s.slot)
 			f, v = d.Seal(v, given+1), wire.VariantSealed
 		} else {
-			f = d.Frame(v)
+			f = frame(d, v)
 		}
 		if !send(s.slot, f.Bytes, f.Hole, uint8(v)) {
 			l.endSession(s, OversizedDispatch)

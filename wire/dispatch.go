@@ -113,15 +113,27 @@ func (d *Dispatch) Parts() (head *Shared, body, stripped []byte) {
 // HasStripped reports whether sessions without MESSAGE_CONTENT get another body.
 func (d *Dispatch) HasStripped() bool { return d.stripped != nil }
 
+// AppendFrame appends what Frame returns to dst, and keeps none: for who is the only one to get it.
+func (d *Dispatch) AppendFrame(dst []byte, v Variant) (f Frame) {
+	body, v := d.bodyFor(v)
+	f.Bytes, f.Hole = appendDispatch(dst, v, d.name, d.head, body)
+	return f
+}
+
+// bodyFor is the body that a variant has, and the variant without what makes no difference.
+func (d *Dispatch) bodyFor(v Variant) ([]byte, Variant) {
+	switch {
+	case d.stripped == nil:
+		return d.body, v &^ VariantStripped
+	case v&VariantStripped != 0:
+		return d.stripped, v
+	}
+	return d.body, v
+}
+
 // Frame is the frame of a variant. VariantStripped means nothing when there is no such body.
 func (d *Dispatch) Frame(v Variant) Frame {
-	body := d.body
-	if d.stripped == nil {
-		v &^= VariantStripped
-	}
-	if v&VariantStripped != 0 {
-		body = d.stripped
-	}
+	body, v := d.bodyFor(v)
 	lazy := &d.frames[v]
 	lazy.once.Do(func() {
 		room := make([]byte, 0, frameCapacity(v, d.name, headBytes(d.head)+len(body)))
