@@ -211,9 +211,9 @@ func (l *loop) sendPrivate(to fanout.Handle, dispatches []*wire.Dispatch) {
 	l.sendTo(to, dispatches, l.out.Send, (*wire.Dispatch).Frame)
 }
 
-// sendAnswer gives a session parts of a long answer. They are copied into the journal from the loop's
-// scratch: a list of a million members is as much garbage otherwise, and whoever makes any while the
-// collector marks has to help it, the shards among them.
+// sendAnswer gives a session parts of a long answer. They are copied into the journal from the
+// loop's scratch: a list of a million members is as much garbage otherwise, and whoever makes any
+// while the collector marks has to help it, the shards among them.
 func (l *loop) sendAnswer(to fanout.Handle, parts []*wire.Dispatch) {
 	l.sendTo(to, parts, l.out.Answer, func(d *wire.Dispatch, v wire.Variant) wire.Frame {
 		f := d.AppendFrame(l.answer[:0], v)

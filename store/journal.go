@@ -43,8 +43,8 @@ func NewJournal(sizeBytes int) Journal {
 	return Journal{ring: make([]byte, units*positionUnitBytes), units: uint64(units)}
 }
 
-// FrameBytesMax is the longest frame that Append takes: two thirds of the ring, so that whoever gets
-// one is not called slow at once.
+// FrameBytesMax is the longest frame that Append takes: two thirds of the ring, so that whoever
+// gets one is not called slow at once.
 func (j *Journal) FrameBytesMax() int { return len(j.ring)/3*2 - journalHeaderBytes }
 
 // Bytes is how much of the ring has been written, at most its size.
