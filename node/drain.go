@@ -2,8 +2,10 @@ package node
 
 import (
 	"context"
+	"slices"
 	"time"
 
+	"throng/node/cluster"
 	"throng/tuning"
 	"throng/wire"
 )
@@ -79,7 +81,7 @@ func (n *Node) giveGuilds(hard <-chan time.Time) {
 	}
 	const share = 4
 	end := time.Now().Add(n.cfg.DrainHard / share)
-	for n.totals().guilds > 0 && time.Now().Before(end) {
+	for n.totals().guilds > 0 && n.others.heirs() && time.Now().Before(end) {
 		if !n.pause(drainPoll, hard) {
 			return
 		}
@@ -87,6 +89,14 @@ func (n *Node) giveGuilds(hard <-chan time.Time) {
 	if left := n.totals().guilds; left > 0 {
 		n.log.Warn("drain: guilds are left, whose sessions will join them anew", "count", left)
 	}
+}
+
+// heirs says whether there is a node that could take the guilds of this one.
+func (c *clustered) heirs() bool {
+	m := c.node.core.mesh
+	return slices.ContainsFunc(m.view.Load().Nodes, func(n cluster.Node) bool {
+		return n.Name != m.self && !n.Draining
+	})
 }
 
 // drainPoll is how often the end of a drain looks whether everybody has gone.
