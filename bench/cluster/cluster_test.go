@@ -5,6 +5,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 )
@@ -93,6 +94,35 @@ func (c *testCluster) whole(after string) {
 	}
 }
 
+// allTaken has all doors take events of a guild while f runs. None may be refused.
+func (c *testCluster) allTaken(guild int, f func()) {
+	c.Helper()
+	var posting sync.WaitGroup
+	ended := make(chan struct{})
+	defer posting.Wait()
+	defer close(ended)
+	for door := range doorsCount {
+		posting.Go(func() {
+			count, longest := 0, time.Duration(0)
+			for pause := time.NewTicker(testPeriod / 20); ; count++ {
+				select {
+				case <-pause.C:
+				case <-ended:
+					c.Logf("door %d: %d events, taken after %v at most", door, count, longest)
+					return
+				}
+				began := time.Now()
+				err := c.load.postAt(c.ctx, guild, door, []byte(`{"t":"NOT_TIMED","d":{}}`))
+				longest = max(longest, time.Since(began))
+				if err != nil {
+					c.Errorf("door %d: %v", door, err)
+				}
+			}
+		})
+	}
+	f()
+}
+
 // TestThreeNodes takes each node away once, in another way, while events come through every door.
 func TestThreeNodes(t *testing.T) {
 	if testing.Short() {
@@ -123,8 +153,12 @@ func TestThreeNodes(t *testing.T) {
 	}
 
 	moved := c.owned(2)[0]
-	c.must(c.trio.members[1].process().Move(c.ctx, moved, c.trio.members[0].name))
-	c.serveElsewhere([]int{moved}, -1)
+	c.allTaken(moved, func() {
+		for _, to := range []int{0, 1, 2, 0} {
+			c.must(c.trio.members[1].process().Move(c.ctx, moved, c.trio.members[to].name))
+			c.serveElsewhere([]int{moved}, -1)
+		}
+	})
 	c.whole("move")
 
 	drained := c.owned(2)

@@ -211,12 +211,7 @@ func (l *load) post(guild, door, number int) {
 	defer cancel()
 	event := fmt.Appendf(nil, `{"t":"%s","d":{"guild_id":"%d","number":%d}}`, eventName,
 		server.GuildID(guild), number)
-	var err error
-	if door == natsDoor {
-		err = l.request(ctx, guild, event)
-	} else {
-		err = l.trio.members[door].process().Publish(ctx, guild, event)
-	}
+	err := l.postAt(ctx, guild, door, event)
 	l.model.answer(guild, number, err == nil)
 	if err == nil {
 		l.takenAt[door].Add(1)
@@ -226,6 +221,13 @@ func (l *load) post(guild, door, number int) {
 	if ctx.Err() == nil {
 		l.firstError.CompareAndSwap(nil, &err)
 	}
+}
+
+func (l *load) postAt(ctx context.Context, guild, door int, event []byte) error {
+	if door == natsDoor {
+		return l.request(ctx, guild, event)
+	}
+	return l.trio.members[door].process().Publish(ctx, guild, event)
 }
 
 // sum is over all doors.
