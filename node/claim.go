@@ -27,6 +27,8 @@ type guildClaim struct {
 	generation uint64               // 0 while it waits for a view.
 	asked      map[*remote]struct{} // Who has not answered.
 	after      uint64               // What the directory has to have.
+	held       *remote              // Who has it, of those who have answered.
+	wheres     []*whereGuild        // They wait for that, or for the end of the claim.
 }
 
 // Answers to a claim.
@@ -38,9 +40,8 @@ const (
 )
 
 // load makes a room for those who wait for a guild, and lines the guild up to be read.
-func (s *shard) load(first guildMessage) {
-	id := first.id()
-	p := &place{room: &room{load: &guildLoad{guild: id}, waiting: []guildMessage{first}}}
+func (s *shard) load(id wire.Snowflake, first ...guildMessage) {
+	p := &place{room: &room{load: &guildLoad{guild: id}, waiting: first}}
 	s.guilds[id] = p
 	if !s.core.mesh.many() {
 		s.unread = append(s.unread, p.room.load)
@@ -54,7 +55,7 @@ func (s *shard) load(first guildMessage) {
 // claim asks the others for a guild, or waits for a view by which it may.
 func (s *shard) claim(id wire.Snowflake, p *place) {
 	c := p.room.claim
-	*c = guildClaim{asked: map[*remote]struct{}{}}
+	*c = guildClaim{asked: map[*remote]struct{}{}, wheres: c.wheres}
 	if s.core.mesh.behind() {
 		return
 	}
@@ -90,6 +91,7 @@ func (s *shard) claimSettled(id wire.Snowflake, p *place) {
 	}
 	delete(s.claims, id)
 	p.token, p.room.claim = c.generation, nil
+	s.askedAgain(c.wheres)
 	load := p.room.load
 	s.core.mesh.catchUp(s.core.mesh.view.Load(), c.after, func(err error) {
 		s.inbox.push(&claimed{guildCall{id}, load, err})
@@ -130,6 +132,9 @@ func (s *shard) leaveRoom(id wire.Snowflake, p *place) {
 		} else {
 			s.handleGuild(m)
 		}
+	}
+	if c := p.room.claim; c != nil {
+		s.askedAgain(c.wheres)
 	}
 }
 
@@ -196,6 +201,10 @@ func (s *shard) claimAnswered(m *farItem) error {
 		delete(c.asked, m.remote)
 		c.after = max(c.after, number)
 		s.claimSettled(m.guild, p)
+	case answer == claimHeld:
+		wheres := c.wheres
+		c.held, c.wheres = m.remote, nil
+		s.askedAgain(wheres)
 	case answer == claimLater:
 		s.core.mesh.hear(number)
 		s.claim(m.guild, p)

@@ -32,7 +32,7 @@ func refusal(err error) error {
 		return api.Unavailable(busyRetry,
 			"The cluster's log does not answer; it may or may not have taken the change.")
 	case errors.Is(err, errElsewhere):
-		return api.Unavailable(busyRetry, "The guild is on its way to another node.")
+		return api.Moved
 	case errors.Is(err, errGuildBusy), errors.Is(err, errGuildBehind):
 		return api.Busy(busyRetry, "%v", err)
 	case errors.Is(err, store.ErrClosed):

@@ -24,19 +24,19 @@ import (
 // known in one place, and a body of a gigabyte flows through. Sending the calls of api.Node over
 // the bus instead would need a form for each of them, and a flow control for the large ones.
 //
-// While a guild is on its way from one node to another, a request waits, for a bounded time and
-// with a bounded number of others, and is then refused with 503 and Retry-After. A node that is
-// asked and does not have the guild says so before it reads the body, so that nothing of it is
-// lost; see astrayHeader.
+// A node that is asked and does not have the guild says so before it reads the body, so that
+// nothing of it is lost, and names who has; see seek. While nobody has it, a request waits, for a
+// bounded time and with a bounded number of others, and is then refused with 503 and Retry-After.
 
 const (
 	// keyHeader is what another node shows, out of this one's record in etcd.
 	keyHeader = "Throng-Key"
-	// astrayHeader says that the node which was asked does not own the guild, and has done nothing.
+	// astrayHeader of an answer says that the node which was asked does not serve the guild, has
+	// done nothing, and knows of that node, or of none. In a request it is who has said so before.
 	astrayHeader = "Throng-Astray"
 )
 
-var errAstray = errors.New("the node that was asked does not own the guild")
+var errAstray = errors.New("the node that was asked does not serve the guild")
 
 // forwarder takes requests to where their guild is.
 type forwarder struct {
@@ -70,20 +70,38 @@ func newForwarder(n *Node, tls *tls.Config) *forwarder {
 // Guild implements api.Elsewhere.
 func (f *forwarder) Guild(w http.ResponseWriter, r *http.Request, guild wire.Snowflake) (
 	answered bool, err error) {
-	if to, here := f.owner(guild); here {
-		return false, nil
-	} else if to.Name != "" {
-		if answered, err = f.send(w, r, guild, to); answered || err != nil {
-			return answered, err
-		}
+	answered, here, err := f.take(w, r, guild)
+	if answered || here || err != nil {
+		return answered, err
 	}
 	return f.hold(w, r, guild)
 }
 
-// hold waits for a guild that has no owner, or one that this node does not know of.
+// take takes a request to who serves the guild: here, or where it is answered. Neither, without an
+// error, means that nobody was found.
+func (f *forwarder) take(w http.ResponseWriter, r *http.Request, guild wire.Snowflake) (
+	answered, here bool, err error) {
+	m := f.node.core.mesh
+	for t, on := (trip{at: m.self}), true; on; {
+		var named string
+		if t.at == m.self {
+			named = m.find(r.Context(), guild, t.not)
+			here = named == m.self
+		} else if to, known := m.view.Load().Node(t.at); known {
+			answered, named, err = f.send(w, r, to, t.not)
+		}
+		if answered || here || err != nil {
+			return answered, here, err
+		}
+		on = t.next(named)
+	}
+	return false, false, nil
+}
+
+// hold waits for a guild that nobody serves, or nobody that this node knows of.
 func (f *forwarder) hold(w http.ResponseWriter, r *http.Request, guild wire.Snowflake) (
 	answered bool, err error) {
-	moving := api.Unavailable(busyRetry, "The guild is on its way to another node.")
+	moving := api.Unavailable(busyRetry, movingWords)
 	select {
 	case f.held <- struct{}{}:
 		defer func() { <-f.held }()
@@ -92,11 +110,10 @@ func (f *forwarder) hold(w http.ResponseWriter, r *http.Request, guild wire.Snow
 	}
 	end := time.NewTimer(tuning.HeldRequestTimeout)
 	defer end.Stop()
-	again := time.NewTicker(tuning.HeldRequestPause)
+	again := time.NewTimer(tuning.HeldRequestPauseMin)
 	defer again.Stop()
-	var tried cluster.Node // The record that was tried last, not again before due.
-	var due time.Time
-	pause := tuning.HeldRequestPause
+	tried := f.owner(guild) // The record by which it was tried last, not again before due.
+	pause, due := tuning.HeldRequestPauseMin, time.Now()
 	for {
 		select {
 		case <-again.C:
@@ -105,23 +122,21 @@ func (f *forwarder) hold(w http.ResponseWriter, r *http.Request, guild wire.Snow
 		case <-r.Context().Done():
 			return false, r.Context().Err()
 		}
-		to, here := f.owner(guild)
-		if here {
-			return false, nil
-		}
-		if to.Key != tried.Key {
-			tried, due, pause = to, time.Time{}, tuning.HeldRequestPause
-		}
-		if to.Name == "" || time.Now().Before(due) {
+		if now, to := time.Now(), f.owner(guild); to.Key != tried.Key {
+			tried, pause, due = to, tuning.HeldRequestPauseMin, now
+		} else if now.Before(due) {
+			again.Reset(min(due.Sub(now), tuning.HeldRequestPause))
 			continue
 		}
-		if answered, err = f.send(w, r, guild, to); answered || err != nil {
+		answered, here, err := f.take(w, r, guild)
+		if answered || here || err != nil {
 			return answered, err
 		}
 		// A node that was killed refuses at once: a thousand requests that try it twenty times a
 		// second each would leave no time for anything else.
 		pause *= 2
 		due = time.Now().Add(pause)
+		again.Reset(min(pause, tuning.HeldRequestPause))
 	}
 }
 
@@ -135,26 +150,23 @@ func (f *forwarder) Channel(w http.ResponseWriter, r *http.Request, channel wire
 	return f.Guild(w, r, guild)
 }
 
-// owner is the record of a guild's owner. It has no name while there is none.
-func (f *forwarder) owner(guild wire.Snowflake) (to cluster.Node, here bool) {
-	m := f.node.core.mesh
-	name, here := m.owner(guild)
-	if here || name == "" {
-		return to, here
-	}
-	to, _ = m.view.Load().Node(name)
-	return to, false
+// owner is the record of who is to own a guild. It has no name while there is none.
+func (f *forwarder) owner(guild wire.Snowflake) (to cluster.Node) {
+	v := f.node.core.mesh.view.Load()
+	to, _ = v.Node(v.Owner(uint64(guild)))
+	return to
 }
 
-// send has another node answer. Not answered and no error means that it can be tried again: the
-// other node is not the owner, or could not be reached, and did not want the body.
-func (f *forwarder) send(w http.ResponseWriter, r *http.Request, guild wire.Snowflake,
-	to cluster.Node) (answered bool, err error) {
-	body := &wantedBody{ReadCloser: r.Body}
+// send has another node answer. Not answered and no error means that the request can be taken on:
+// the other node does not serve the guild, or could not be reached, and did not want the body. When
+// it did want it, and found the guild gone then, the error is api.Moved.
+func (f *forwarder) send(w http.ResponseWriter, r *http.Request, to cluster.Node, not string) (
+	answered bool, named string, err error) {
+	body := &wantedBody{ReadCloser: r.Body, reading: make(chan struct{}, 1)}
 	ctx, cancel := context.WithCancel(httptrace.WithClientTrace(r.Context(),
-		&httptrace.ClientTrace{Got100Continue: func() { body.wanted.Store(true) }}))
+		&httptrace.ClientTrace{Got100Continue: body.want}))
 	defer cancel()
-	go f.follow(ctx, cancel, guild, to, body)
+	go f.follow(ctx, cancel, to)
 	out := r.Clone(ctx)
 	if out.Body = body; r.ContentLength == 0 {
 		out.Body = http.NoBody
@@ -167,12 +179,14 @@ func (f *forwarder) send(w http.ResponseWriter, r *http.Request, guild wire.Snow
 			p.Out.URL.Scheme, p.Out.URL.Host = f.scheme, to.Door
 			p.Out.Host = r.Host
 			p.Out.Header.Set(keyHeader, to.Key)
+			p.Out.Header.Set(astrayHeader, not)
 			if p.Out.Body != http.NoBody {
 				p.Out.Header.Set("Expect", "100-continue")
 			}
 		},
 		ModifyResponse: func(a *http.Response) error {
-			if a.Header.Get(astrayHeader) != "" {
+			if astray := a.Header.Values(astrayHeader); len(astray) > 0 {
+				named = astray[0]
 				return errAstray
 			}
 			return nil
@@ -182,20 +196,19 @@ func (f *forwarder) send(w http.ResponseWriter, r *http.Request, guild wire.Snow
 	p.ServeHTTP(w, out)
 	switch {
 	case failed == nil:
-		return true, nil
-	case body.wanted.Load():
-		f.node.log.Warn("forward: the guild's owner did not answer", "node", to.Name,
-			"error", failed)
-		return false, api.Unavailable(busyRetry, "The node that has the guild did not answer.")
+		return true, "", nil
+	case body.stay():
+		return false, named, nil
+	case errors.Is(failed, errAstray):
+		return false, "", body.takeBack()
 	}
-	return false, nil
+	f.node.log.Warn("forward: the guild's owner did not answer", "node", to.Name, "error", failed)
+	return false, "", api.Unavailable(busyRetry, "The node that has the guild did not answer.")
 }
 
-// follow gives a request up that nobody will answer: one that the other node has not begun to read,
-// when another node owns the guild, and any, when the other node is lost. A node that was stopped
+// follow gives a request up that nobody will answer: the other node is lost. One that was stopped
 // keeps its connections, and would keep who asks it for as long.
-func (f *forwarder) follow(ctx context.Context, giveUp func(), guild wire.Snowflake,
-	to cluster.Node, body *wantedBody) {
+func (f *forwarder) follow(ctx context.Context, giveUp func(), to cluster.Node) {
 	tick := time.NewTicker(tuning.HeldRequestPause)
 	defer tick.Stop()
 	for {
@@ -204,9 +217,7 @@ func (f *forwarder) follow(ctx context.Context, giveUp func(), guild wire.Snowfl
 		case <-ctx.Done():
 			return
 		}
-		there, known := f.node.core.mesh.view.Load().Node(to.Name)
-		if owner, _ := f.owner(guild); !known || there.Key != to.Key ||
-			(owner.Key != to.Key && !body.wanted.Load()) {
+		if n, known := f.node.core.mesh.view.Load().Node(to.Name); !known || n.Key != to.Key {
 			giveUp()
 			return
 		}
@@ -218,13 +229,28 @@ func (f *forwarder) follow(ctx context.Context, giveUp func(), guild wire.Snowfl
 // enough, and a node that was stopped would take it when it wakes.
 type wantedBody struct {
 	io.ReadCloser
-	wanted atomic.Bool
+	reading chan struct{} // Holds a token while somebody reads.
+
+	// Atomic: it is wanted, or stays here, whichever comes first.
+	state atomic.Int32
 }
+
+const (
+	bodyWanted = 1 + iota
+	bodyStays
+)
 
 var errSilent = errors.New("the node that was asked says nothing")
 
+func (b *wantedBody) want() { b.state.CompareAndSwap(0, bodyWanted) }
+
+// stay says whether nothing has been read, nor ever will be.
+func (b *wantedBody) stay() bool { return b.state.CompareAndSwap(0, bodyStays) }
+
 func (b *wantedBody) Read(p []byte) (int, error) {
-	if !b.wanted.Load() {
+	b.reading <- struct{}{}
+	defer func() { <-b.reading }()
+	if b.state.Load() != bodyWanted {
 		return 0, errSilent
 	}
 	return b.ReadCloser.Read(p)
@@ -232,17 +258,33 @@ func (b *wantedBody) Read(p []byte) (int, error) {
 
 func (b *wantedBody) Close() error { return nil }
 
+// takeBack has a body that was wanted for nothing be read anew, see api.Moved. Go's client may be
+// at it yet, and would be for long if the rest is not there.
+func (b *wantedBody) takeBack() error {
+	b.state.Store(bodyStays)
+	select {
+	case b.reading <- struct{}{}:
+		return api.Moved
+	case <-time.After(tuning.HeldRequestPause):
+		return api.Unavailable(busyRetry, movingWords)
+	}
+}
+
+const movingWords = "The guild is on its way to another node."
+
 // arrival is the way of a request that another node has sent: it goes no further.
 type arrival struct{ node *Node }
 
 // Guild implements api.Elsewhere.
-func (a arrival) Guild(w http.ResponseWriter, _ *http.Request, guild wire.Snowflake) (
+func (a arrival) Guild(w http.ResponseWriter, r *http.Request, guild wire.Snowflake) (
 	answered bool, err error) {
-	if _, here := a.node.core.mesh.owner(guild); here {
+	m := a.node.core.mesh
+	named := m.find(r.Context(), guild, r.Header.Get(astrayHeader))
+	if named == m.self {
 		return false, nil
 	}
-	w.Header().Set(astrayHeader, a.node.core.limits.node)
-	return false, api.Unavailable(busyRetry, "The guild is on its way to another node.")
+	w.Header().Set(astrayHeader, named)
+	return false, api.Unavailable(busyRetry, movingWords)
 }
 
 // Channel implements api.Elsewhere.

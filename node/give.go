@@ -65,6 +65,7 @@ func (s *shard) unpark(id wire.Snowflake, p *place) {
 // here and elsewhere, join it anew at the new owner.
 func (s *shard) give(p *place, id wire.Snowflake, to *remote, by uint64) {
 	p.giving = &giving{to, by}
+	s.serves(id)
 	s.giveOn(id, p)
 }
 
@@ -104,6 +105,7 @@ func (s *shard) release(id wire.Snowflake, p *place) {
 	s.core.members.Add(-int64(p.guild.Info().MemberCount))
 	delete(s.guilds, id)
 	delete(s.due, id)
+	s.serves(id)
 }
 
 // keep is core.keep for what a guild has changed.

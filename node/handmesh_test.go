@@ -25,6 +25,8 @@ type handMesh struct {
 	weights    map[string]int
 	items      int // that were delivered
 	slowest    int // how much slower than others a pipe, or a node's way to the log, may be
+	requests   []*handRequest
+	count      requestCount // of those that are over
 }
 
 // meshNode is one of them.
@@ -341,7 +343,7 @@ func (m *handMesh) step() (busy bool) {
 		busy = n.turn() || busy || len(n.jobs) > 0 || len(n.waits) > 0 ||
 			len(n.unlogged) > 0 || n.applied < len(m.log)
 	}
-	return busy
+	return m.stepRequests() || busy
 }
 
 // settle lets everybody run until nobody has anything to do.
@@ -401,12 +403,10 @@ func (m *handMesh) publish(guild wire.Snowflake, number int) bool {
 	if n == nil {
 		return false
 	}
-	d := fmt.Sprintf(`{"id":"%d","channel_id":"%d","content":"m%d","author":{"id":"1","username":"u"}}`,
-		1000+number, guild+1, number)
 	taken := false
 	w := &guildWork{guildCall{guild}, callerOf(context.Background()), kindPublish,
 		func(s *shard, g *fanout.Guild, now int64) (*fanout.Guild, fanout.Change, error) {
-			change, err := g.Publish("MESSAGE_CREATE", []byte(d), now)
+			change, err := g.Publish("MESSAGE_CREATE", markOf(guild, number), now)
 			if err != nil {
 				m.t.Errorf("publish: %v", err)
 			}

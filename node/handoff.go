@@ -215,6 +215,7 @@ func (s *shard) handLast(id wire.Snowflake, p *place) {
 	s.emit(g, &change)
 	delete(s.handings, id)
 	k := s.openLink(id).link
+	s.serves(id)
 	k.to, k.forwards = h.to, map[int]uint64{}
 	k.sessions = make(map[fanout.Handle]bool, g.Info().SessionCount)
 	g.EachSession(func(handle fanout.Handle) {

@@ -1,9 +1,9 @@
 package node
 
 import (
-	"context"
 	"fmt"
 	"runtime"
+	"slices"
 	"testing"
 	"time"
 
@@ -17,7 +17,9 @@ import (
 // on the next, handed over while it is published to and sessions change their presence. Reported,
 // by the clock and without what a thread waited for a processor, are the longest turn of the former owner's shard, for which an event may wait there; how long it
 // takes in its last turn as the owner; for how long nobody serves the guild, without the network;
-// the longest turn of the next owner's shard; and how long all of it takes two processors.
+// the longest turn of the next owner's shard; how long the shards work until an event is taken that
+// has come to either node; how many events had to wait until somebody was found, or to be taken on
+// from a shard whose guild had gone; and how long all of it takes two processors.
 func BenchmarkHandOff(b *testing.B) {
 	for range b.N {
 		h := newHandBench(b)
@@ -28,9 +30,15 @@ func BenchmarkHandOff(b *testing.B) {
 			ms("ms-last", h.last)
 			ms("ms-nobody", h.nobody)
 			ms("ms-longest-there", h.longestThere)
+			ms("ms-taken", h.taken)
 		}
 		b.ReportMetric(h.whole.Seconds()*1e3, "ms-in-all")
 		b.ReportMetric(float64(h.events), "events")
+		b.ReportMetric(float64(h.count.held), "held")
+		b.ReportMetric(float64(h.count.moved), "moved")
+		if h.count.done != h.events {
+			b.Fatalf("of %d events: %+v", h.events, h.count)
+		}
 	}
 }
 
@@ -48,8 +56,11 @@ type handBench struct {
 	sessions []fanout.Handle
 	events   int
 
-	longest, last, nobody, longestThere span
-	whole                               time.Duration
+	longest, last, nobody, longestThere, taken span
+	whole                                      time.Duration
+
+	worked span                  // By both shards so far,
+	began  map[*handRequest]span // and when a request came.
 }
 
 // span is a time by the clock, and without what the thread spent waiting for a processor.
@@ -87,7 +98,7 @@ func (d millionDirectory) GuildMembers(_ uint64, f func(store.MemberRecord) erro
 
 func newHandBench(b *testing.B) *handBench {
 	b.Helper()
-	h := &handBench{handMesh: newHandMesh(b, 1, 2, 2), b: b}
+	h := &handBench{handMesh: newHandMesh(b, 1, 2, 2), b: b, began: map[*handRequest]span{}}
 	h.putAway(handGuild)
 	for _, n := range h.all {
 		n.dir.Directory = millionDirectory{n.dir.Directory}
@@ -115,6 +126,7 @@ func (h *handBench) join(g *fanout.Guild) {
 	r := h.from.mesh.remote(h.to.name)
 	s.guilds[handGuild] = &place{guild: g, token: h.from.mesh.generation(),
 		far: map[int]*farLink{r.number: {number: k.number}}}
+	s.serves(handGuild)
 	for i := range handSessions + handFar {
 		at := fanout.Handle{Loop: uint16(i % 2), Slot: uint32(i), Gen: 1}
 		if i >= handSessions {
@@ -157,6 +169,9 @@ func (h *handBench) run() {
 		h.turn()
 	}
 	h.whole = time.Since(began)
+	for len(h.requests) > 0 {
+		h.turn()
+	}
 	if p := h.from.shardOf(handGuild).guilds[handGuild]; p.link == nil {
 		h.b.Fatal("the former owner follows nobody")
 	}
@@ -173,6 +188,7 @@ func (h *handBench) turn() {
 		h.load(from)
 	}
 	took := turnOf(from)
+	h.answer(took)
 	h.longest.atLeast(took)
 	if h.last == (span{}) && from.guilds[handGuild].link != nil {
 		h.last, h.nobody = took, took
@@ -189,6 +205,7 @@ func (h *handBench) turn() {
 		h.apply(n)
 	}
 	took = turnOf(to)
+	h.answer(took)
 	h.longestThere.atLeast(took)
 	if h.last != (span{}) {
 		h.nobody.add(took)
@@ -200,13 +217,30 @@ func (h *handBench) load(s *shard) {
 	body := fmt.Appendf(nil, `{"id":"%d","channel_id":"%d","content":"m","author":`+
 		`{"id":"1","username":"u"}}`, 1000+h.events, handGuild+1)
 	h.events++
-	s.inbox.push(&guildWork{guildCall{handGuild}, callerOf(context.Background()), kindPublish,
+	h.request(h.all[h.events%2], handGuild,
 		func(_ *shard, g *fanout.Guild, now int64) (*fanout.Guild, fanout.Change, error) {
 			change, err := g.Publish("MESSAGE_CREATE", body, now)
 			return g, change, err
-		}, make(chan error, 1)})
+		})
+	h.began[h.requests[len(h.requests)-1]] = h.worked
+	h.answer(span{})
 	for range 5 {
 		at := h.sessions[h.rng.IntN(len(h.sessions))]
 		s.inbox.push(&setPresence{guildCall{handGuild}, at, presenceNumber(h.rng.IntN(1000))})
 	}
+}
+
+// answer takes requests as far as they get when a shard has had a turn.
+func (h *handBench) answer(turn span) {
+	h.worked.add(turn)
+	h.requests = slices.DeleteFunc(h.requests, func(r *handRequest) bool {
+		for range tuning.SeekNodesMax {
+			if h.stepRequest(r) {
+				began := h.began[r]
+				h.taken.atLeast(span{h.worked[0] - began[0], h.worked[1] - began[1]})
+				return true
+			}
+		}
+		return false
+	})
 }

@@ -68,7 +68,7 @@ func (m *movers) slowDown(n *meshNode) {
 // what it said last.
 func TestGuildsMoveUnnoticed(t *testing.T) {
 	t.Parallel()
-	seeds, handed := uint64(80), uint64(0)
+	seeds, handed, count := uint64(80), uint64(0), requestCount{}
 	if testing.Short() || raceDetected() {
 		seeds = 8
 	}
@@ -82,6 +82,7 @@ func TestGuildsMoveUnnoticed(t *testing.T) {
 		}
 		m.end(seed)
 		m.checkState(seed)
+		count.add(m.count)
 		for _, n := range m.all {
 			handed += n.handed.Load()
 			if failed := n.handsFailed.Load(); failed > 0 {
@@ -98,7 +99,10 @@ func TestGuildsMoveUnnoticed(t *testing.T) {
 	if handed < 3*seeds {
 		t.Errorf("%d guilds were handed over only", handed)
 	}
-	t.Logf("%d guilds were handed over", handed)
+	if count.refused > 0 || count.led < int(handed) || count.held > count.done/50 {
+		t.Errorf("requests: %+v", count)
+	}
+	t.Logf("%d guilds were handed over, requests: %+v", handed, count)
 }
 
 // TestHandOffsFail: whatever happens to a node that hands a guild over, or takes it, or follows it,
@@ -173,6 +177,8 @@ func (m *movers) actGently() {
 	live := m.live()
 	n, g := live[m.rng.IntN(len(live))], m.guilds[m.rng.IntN(len(m.guilds))]
 	switch what := m.rng.IntN(100); {
+	case what < 25 && m.gentle:
+		m.publishAt(n, g)
 	case what < 35:
 		if m.publish(g, m.marks[g]+1) {
 			m.marks[g]++

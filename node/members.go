@@ -2,8 +2,10 @@ package node
 
 import (
 	"context"
+	"errors"
 
 	"throng/fanout"
+	"throng/node/api"
 	"throng/wire"
 )
 
@@ -63,8 +65,11 @@ func (n *Node) doAll(ctx context.Context, guild wire.Snowflake, parts []*guildWo
 	for _, m := range parts[1:] {
 		n.core.shardOf(guild).inbox.push(m)
 	}
-	for _, m := range parts {
-		if err := n.await(ctx, m.reply); err != nil {
+	for i, m := range parts {
+		switch err := n.await(ctx, m.reply); {
+		case i > 0 && errors.Is(err, api.Moved):
+			return api.Unavailable(busyRetry, movingWords) // A part has been done.
+		case err != nil:
 			return err
 		}
 	}

@@ -6,6 +6,8 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"github.com/puzpuzpuz/xsync/v3"
+
 	"throng/node/cluster"
 	"throng/wire"
 	"throng/wire/pack"
@@ -42,6 +44,9 @@ type mesh struct {
 
 	users userCalls
 
+	// Concurrent table: written by each guild's shard, read by anyone. See seek.
+	serving *xsync.MapOf[wire.Snowflake, struct{}]
+
 	// Atomic: the greatest generation that any node is known to have.
 	heard atomic.Uint64
 
@@ -72,6 +77,7 @@ func newMesh(c *core, self string) *mesh {
 		core: c, self: self, tag: nodeTag(self), owning: func() uint64 { return 0 },
 		catchUp: func(_ *cluster.View, _ uint64, done func(error)) { done(nil) },
 		void:    func(*remote, error) {}, stored: func() uint64 { return 0 },
+		serving: xsync.NewMapOfWithHasher[wire.Snowflake, struct{}](hashSnowflake),
 	}
 	m.table.Store(&remotes{})
 	return m

@@ -192,6 +192,7 @@ func (s *shard) loaded(id wire.Snowflake, g *fanout.Guild, err error) {
 		s.vacant = p
 		defer func() { s.vacant = nil }()
 	} else {
+		s.serves(id)
 		s.listChannels(g)
 		s.walkOn(g)
 	}

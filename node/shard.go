@@ -168,7 +168,7 @@ func (s *shard) handleGuild(m guildMessage) {
 // open makes a place for a guild, for the first who asks for it.
 func (s *shard) open(m guildMessage) {
 	if _, here := s.core.mesh.owner(m.id()); here && !s.core.mesh.behind() {
-		s.load(m)
+		s.load(m.id(), m)
 		return
 	}
 	p := s.openLink(m.id())
@@ -276,6 +276,7 @@ func (s *shard) adopt(g *fanout.Guild) {
 		p.token, p.far, p.giving = v.token, v.far, v.giving
 	}
 	s.guilds[g.ID()] = p
+	s.serves(g.ID())
 }
 
 // forget drops a guild that has been deleted. Its place stays until the directory has forgotten it
@@ -288,6 +289,7 @@ func (s *shard) forget(g *fanout.Guild) {
 	}
 	s.endHanding(g.ID(), p)
 	s.guilds[g.ID()] = &place{room: &room{}, token: p.token, far: p.far, giving: p.giving}
+	s.serves(g.ID())
 	for _, h := range p.holds {
 		for _, m := range h.asks {
 			s.handleGuild(m)

@@ -25,6 +25,7 @@ type taking struct {
 	remotes map[string]*remote
 	claims  []*farItem
 	asks    []*farItem // What is asked of this node already, and who follows it already.
+	wheres  []*whereGuild
 }
 
 // hold is what a node asks of a guild before its word comes that it asks the former owner no more.
@@ -251,6 +252,7 @@ func (s *shard) afterTaking(t *taking) {
 			s.core.mesh.void(m.remote, err)
 		}
 	}
+	s.askedAgain(t.wheres)
 }
 
 // takeOver makes a guild that has come this node's.
@@ -272,6 +274,7 @@ func (s *shard) takeOver(id wire.Snowflake, t *taking, links []linkEntry) {
 	p := &place{guild: t.guild, token: t.generation, far: map[int]*farLink{}, heir: t.from,
 		holds: map[int]*hold{}}
 	s.guilds[id] = p
+	s.serves(id)
 	s.core.members.Add(int64(p.guild.Info().MemberCount - t.count))
 	own, listed := false, false
 	for _, l := range links {
@@ -320,6 +323,9 @@ func (s *shard) goOnWith(id wire.Snowflake, p, old *place, own bool) {
 		s.core.abandoned.Add(uint64(old.room.strike()))
 		for _, m := range old.room.waiting {
 			s.handleGuild(m)
+		}
+		if c := old.room.claim; c != nil {
+			s.askedAgain(c.wheres)
 		}
 	}
 	if old != nil && old.link != nil {

@@ -15,10 +15,25 @@ const (
 	PeerConnectionsMax = 100
 
 	// HeldRequestsMax wait for a guild that is between two owners, for HeldRequestTimeout: as long
-	// as it takes others to notice a lost node and go on, less what a client is ready to wait.
-	HeldRequestsMax    = 1024
-	HeldRequestTimeout = 2 * time.Second
-	HeldRequestPause   = 50 * time.Millisecond
+	// as it takes others to notice a lost node and go on, less what a client is ready to wait. They
+	// try again at first after HeldRequestPauseMin, what a node's last turn with a guild takes, and
+	// look for another owner each HeldRequestPause.
+	HeldRequestsMax     = 1024
+	HeldRequestTimeout  = 2 * time.Second
+	HeldRequestPauseMin = 5 * time.Millisecond
+	HeldRequestPause    = 50 * time.Millisecond
+
+	// SeekNodesMax are asked for a guild: who is to own it, who serves it yet, the first again, and
+	// one more if the view is another by then. SeekTimeout is for one of them to find out, less
+	// than PeerAnswerTimeout.
+	SeekNodesMax = 4
+	SeekTimeout  = time.Second
+
+	// MovedTriesMax is how often a request is done anew whose guild went while it waited for its
+	// turn, and MovedBodyBytesMax how much of its body is kept for that: most messages, and half a
+	// thousand of them, as many as are in flight, are 128 MB.
+	MovedTriesMax     = 3
+	MovedBodyBytesMax = 256 << 10
 )
 
 // Many nodes: events that come by NATS (node/cluster, Ingest).

@@ -23,6 +23,10 @@ func (e *Error) Error() string {
 	return e.Field + ": " + e.Message
 }
 
+// Moved is 503: the guild has gone to another node, and nothing has been done. The request is tried
+// there; see atOwner.
+var Moved = Unavailable(time.Second, "The guild is on its way to another node.")
+
 // What Discord's API answers, by its own names.
 var (
 	Unauthorized       = &Error{Status: 401, Message: "401: Unauthorized"}

@@ -203,10 +203,10 @@ func (b *batcher[T]) flush(r *http.Request) error {
 	return nil
 }
 
-// stop puts the tally into an error.
+// stop puts the tally into an error, unless nothing has been done and another node is to do it all.
 func (b *batcher[T]) stop(err error, line int) error {
-	if err == nil {
-		return nil
+	if err == nil || b.tally.Accepted == 0 && errors.Is(err, Moved) {
+		return err
 	}
 	return &stopped{error: err, tally: b.tally, line: line}
 }
