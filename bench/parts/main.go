@@ -115,7 +115,7 @@ func (p *part) value(found map[string]map[string]float64) (float64, error) {
 		}
 	}
 	if math.IsInf(largest, -1) {
-		return 0, fmt.Errorf("Benchmark%s says nothing in %s", p.bench, p.unit)
+		return 0, fmt.Errorf("benchmark %s says nothing in %s", p.bench, p.unit)
 	}
 	return largest, nil
 }
