@@ -126,9 +126,10 @@ func (b *bench) sayStalls() {
 		fmt.Sprint(rate), of)
 	r.Say("The longest are times by the clock: clients, backend, collector and node share two "+
 		"processors, and a shard may have to wait for one. A thread beside the node that did "+
-		"nothing but look at the clock was held up for %s ms at most. The longest of work is the "+
-		"longest that a shard itself took, what it does for the collector with it: that is the "+
-		"stall on a host whose shards need not wait.", number("noise ms"))
+		"nothing but look at the clock was held up for %s ms at most, %s of which its own clock "+
+		"took for work. The longest of work is the longest that a shard itself took by that "+
+		"clock, what it does for the collector with it: that is the stall on a host whose shards "+
+		"need not wait.", number("noise ms"), number("noise worked ms"))
 	r.Reach(report.Figure{What: "longest stall of a guild of a million members",
 		Measured: s.Median(stallsPhase + " worked ms"), Unit: "ms", Limit: 5,
 		Note: "by the clock " + number(stallsPhase+" longest ms") + " ms, a thread that only " +
