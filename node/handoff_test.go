@@ -109,7 +109,7 @@ func TestGuildsMoveUnnoticed(t *testing.T) {
 // in the midst of that, all is as it should be in the end.
 func TestHandOffsFail(t *testing.T) {
 	t.Parallel()
-	seeds, strikes := uint64(150), 0
+	seeds, strikes := uint64(250), 0
 	if testing.Short() || raceDetected() {
 		seeds = 15
 	}

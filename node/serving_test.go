@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"testing"
 
 	"throng/fanout"
@@ -158,5 +159,43 @@ func TestTripEnds(t *testing.T) {
 		if on := (trip{at: "a"}); on.next(named) {
 			t.Errorf("it goes on to %q", named)
 		}
+	}
+}
+
+// TestWhatWaitsComesFirst: what comes when the lease is back, ahead of word of that, does not
+// overtake what has waited for it.
+func TestWhatWaitsComesFirst(t *testing.T) {
+	const guild = 4096
+	m := newHandMesh(t, 1, 2, 1)
+	m.putAway(guild, 1)
+	m.show()
+	m.ask(guild, func(_ *shard, g *fanout.Guild, _ int64) (*fanout.Guild, fanout.Change, error) {
+		return g, fanout.Change{}, nil
+	})
+	m.settle()
+	n := m.owner(guild)
+	s := n.shardOf(guild)
+	var got []int
+	ask := func(number int) {
+		s.inbox.push(&guildWork{guildCall{guild}, callerOf(t.Context()), kindProvision,
+			func(_ *shard, g *fanout.Guild, _ int64) (*fanout.Guild, fanout.Change, error) {
+				got = append(got, number)
+				return g, fanout.Change{}, nil
+			}, make(chan error, 1)})
+		s.pass()
+	}
+	ask(1)
+	n.incarnation = 0
+	ask(2)
+	ask(3)
+	if len(got) != 1 {
+		t.Errorf("without a lease %v are done", got)
+	}
+	n.incarnation = n.born
+	ask(4)
+	n.mesh.leaseBack()
+	s.pass()
+	if !slices.Equal(got, []int{1, 2, 3, 4}) {
+		t.Errorf("the order is %v", got)
 	}
 }

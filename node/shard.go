@@ -156,6 +156,10 @@ func (s *shard) handleGuild(m guildMessage) {
 		s.hold(p.holdFor(m), m)
 	case p.guild != nil && s.parks(p):
 		s.park(p, m)
+	case p.guild != nil && len(p.parked) > 0:
+		// The lease is back, and word of that on its way: what waits comes first.
+		p.parked = append(p.parked, m)
+		s.unpark(m.id(), p)
 	case p.guild != nil:
 		s.apply(m, p.guild)
 	case m.kind() == kindLeave:
