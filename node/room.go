@@ -129,6 +129,9 @@ func (s *shard) startLoads() {
 			}
 		} else {
 			delete(s.guilds, g.guild)
+			if to := p.giving; to != nil && to.to != nil {
+				s.answer(to.to, g.guild, to.by, claimFree, s.core.mesh.stored())
+			}
 		}
 		s.unread[0] = nil
 		if s.unread = s.unread[1:]; len(s.unread) == 0 {
