@@ -178,6 +178,8 @@ func TestLogWithoutQuorum(t *testing.T) {
 	}
 	wait := home.refuseChanges()
 	near, far := home.login(1), away.login(1)
+	near.joined(1)
+	far.joined(1)
 	for n := range 100 {
 		if n%2 == 0 {
 			home.publish(100, n)
