@@ -33,8 +33,26 @@ type Query struct {
 	count    int // Of members in the answer.
 	index    int // Of the next chunk.
 
-	page  []store.Member // Scratch.
-	spare [][]byte       // Bodies that Reuse has taken back.
+	room *ChunkRoom // Where the next chunks are made.
+}
+
+// ChunkRoom is scratch for chunks. It is not the query's own: one that waits for its reader would
+// keep a megabyte.
+type ChunkRoom struct {
+	page   []store.Member
+	bodies [][]byte
+}
+
+// chunkKeptBytesMax of a body are kept: those of a thousand members are 300 KB.
+const chunkKeptBytesMax = 1 << 20
+
+// TakeBack takes chunks that were made in the room and that nobody looks at any more.
+func (r *ChunkRoom) TakeBack(chunks []*wire.Dispatch) {
+	for _, d := range chunks {
+		if body := d.Body(); cap(body) <= chunkKeptBytesMax {
+			r.bodies = append(r.bodies, body[:0])
+		}
+	}
 }
 
 // MembersQuery plans the answer to a request of a member with these intents. A request that the
@@ -80,8 +98,10 @@ func (q *Query) Done() bool { return q.begun && q.index >= q.chunks() }
 func (q *Query) chunks() int { return max(q.first+1, (q.count+chunkMembers-1)/chunkMembers) }
 
 // Next returns the next chunks, at most max of them; none when done. It calls pause again and
-// again, so that others may run.
-func (q *Query) Next(max int, pause func()) (chunks []*wire.Dispatch) {
+// again, so that others may run. Afterwards the room is the caller's again.
+func (q *Query) Next(max int, room *ChunkRoom, pause func()) (chunks []*wire.Dispatch) {
+	q.room = room
+	defer func() { q.room = nil }()
 	if !q.begun {
 		q.begun = true
 		q.find(pause)
@@ -92,13 +112,6 @@ func (q *Query) Next(max int, pause func()) (chunks []*wire.Dispatch) {
 		q.index++
 	}
 	return chunks
-}
-
-// Reuse takes chunks back that Next has returned and that nobody looks at any more.
-func (q *Query) Reuse(chunks []*wire.Dispatch) {
-	for _, d := range chunks {
-		q.spare = append(q.spare, d.Body()[:0])
-	}
 }
 
 // find decides who is in the answer.
@@ -178,7 +191,7 @@ func (q *Query) nextMembers() []store.Member {
 	if !q.listed {
 		return q.found[first : first+count]
 	}
-	members := slices.Grow(q.page[:0], count)
+	members := slices.Grow(q.room.page[:0], count)
 	for m := range q.members.From(q.from) {
 		if len(members) == count {
 			break
@@ -188,7 +201,7 @@ func (q *Query) nextMembers() []store.Member {
 	if len(members) > 0 {
 		q.from = members[len(members)-1].User + 1
 	}
-	q.page = members
+	q.room.page = members
 	return members
 }
 
@@ -196,8 +209,8 @@ func (q *Query) nextMembers() []store.Member {
 func (q *Query) chunk() []byte {
 	members := q.nextMembers()
 	var dst []byte
-	if last := len(q.spare) - 1; last >= 0 {
-		dst, q.spare = q.spare[last], q.spare[:last]
+	if last := len(q.room.bodies) - 1; last >= 0 {
+		dst, q.room.bodies = q.room.bodies[last], q.room.bodies[:last]
 	}
 	dst = q.guild.AppendJSON(append(slices.Grow(dst, 256+400*len(members)), `{"guild_id":`...))
 	dst = append(wire.AppendKey(dst, "members"), '[')

@@ -29,12 +29,12 @@ func (w *world) query(cmd wire.MembersCommand, intents wire.Intents) []map[strin
 	}
 	var chunks []map[string]any
 	for !q.Done() {
-		for _, d := range q.Next(2, noPause) {
+		for _, d := range q.Next(2, &ChunkRoom{}, noPause) {
 			want(w.t, "name", d.Name(), "GUILD_MEMBERS_CHUNK")
 			chunks = append(chunks, decode(w.t, d.Body()))
 		}
 	}
-	if more := q.Next(2, noPause); more != nil {
+	if more := q.Next(2, &ChunkRoom{}, noPause); more != nil {
 		w.t.Error("chunks after the last")
 	}
 	for i, chunk := range chunks {
@@ -118,7 +118,7 @@ func TestQueryHoldsAFew(t *testing.T) {
 			t.Fatal(err)
 		}
 		for !q.Done() {
-			q.Next(1, noPause)
+			q.Next(1, &ChunkRoom{}, noPause)
 		}
 		if cap(q.found) > 2*QueryLimitMax {
 			t.Errorf("limit %d: %d members are kept", cmd.Limit, cap(q.found))
@@ -134,12 +134,12 @@ func TestQueryIsOfOneMoment(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	chunks := q.Next(1, noPause)
+	chunks := q.Next(1, &ChunkRoom{}, noPause)
 	for i := range 600 {
 		w.must(w.g.RemoveMember(wire.Snowflake(1000+4*i), w.now))
 		w.publish("GUILD_MEMBER_ADD", fmt.Sprintf(`{"user":{"id":"%d"}}`, 10_000+i))
 	}
-	chunks = append(chunks, q.Next(10, noPause)...)
+	chunks = append(chunks, q.Next(10, &ChunkRoom{}, noPause)...)
 	user := 1000
 	for _, d := range chunks {
 		for _, m := range decode(t, d.Body())["members"].([]any) {
@@ -189,7 +189,7 @@ func TestQueryRunsBesideTheShard(t *testing.T) {
 	go func() {
 		count := 0
 		for !q.Done() {
-			for _, d := range q.Next(1, noPause) {
+			for _, d := range q.Next(1, &ChunkRoom{}, noPause) {
 				list, _ := wire.Field(d.Body(), "members")
 				wire.EachElement(list, func([]byte) bool { count++; return true })
 			}
@@ -224,7 +224,7 @@ func BenchmarkWholeList(b *testing.B) {
 		cmd := wire.MembersCommand{Query: text("")}
 		q, _ := w.g.MembersQuery(cmd, 1000, allOfThem, w.now)
 		for !q.Done() {
-			q.Next(4, noPause)
+			q.Next(4, &ChunkRoom{}, noPause)
 		}
 	}
 }
@@ -244,14 +244,15 @@ func TestReusedBodiesAreWrittenAnew(t *testing.T) {
 	}
 	fresh, reused := ask(), ask()
 	room := map[*byte]bool{}
+	var kept ChunkRoom
 	chunks := 0
 	for ; !fresh.Done(); chunks++ {
-		want, got := fresh.Next(1, noPause), reused.Next(1, noPause)
+		want, got := fresh.Next(1, &ChunkRoom{}, noPause), reused.Next(1, &kept, noPause)
 		if string(want[0].Body()) != string(got[0].Body()) {
 			t.Fatalf("chunk %d differs", chunks)
 		}
 		room[&got[0].Body()[0]] = true
-		reused.Reuse(got)
+		kept.TakeBack(got)
 	}
 	if !reused.Done() || len(room) >= chunks {
 		t.Errorf("%d chunks have %d rooms, done: %t", chunks, len(room), reused.Done())

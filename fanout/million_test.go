@@ -135,6 +135,7 @@ func BenchmarkMillionStall(b *testing.B) {
 func BenchmarkMillionList(b *testing.B) {
 	g := newMillion(b, millionMembers)
 	empty := ""
+	var room ChunkRoom
 	b.ReportAllocs()
 	for b.Loop() {
 		cmd := wire.MembersCommand{Query: &empty}
@@ -143,10 +144,10 @@ func BenchmarkMillionList(b *testing.B) {
 			b.Fatal(err)
 		}
 		start := time.Now()
-		q.Next(1, noPause)
+		q.Next(1, &ChunkRoom{}, noPause)
 		b.ReportMetric(float64(time.Since(start).Microseconds())/1000, "ms/first")
 		for !q.Done() {
-			q.Reuse(q.Next(4, noPause))
+			room.TakeBack(q.Next(4, &room, noPause))
 		}
 	}
 }

@@ -334,14 +334,18 @@ func (l *loop) makeChunks(m *memberStream) bool {
 	if l.making == makingMax {
 		return false
 	}
+	room := &fanout.ChunkRoom{}
+	if last := len(l.rooms) - 1; last >= 0 {
+		room, l.rooms = l.rooms[last], l.rooms[:last]
+	}
 	m.making = l.core.submit(func() {
 		var chunks []*wire.Dispatch // None, and so the end, should Next fail.
-		defer func() { l.calls.push(&moreChunks{m, chunks}) }()
+		defer func() { l.calls.push(&moreChunks{m, chunks, room}) }()
 		if m.gone.Load() {
 			l.core.abandoned.Add(1)
 			return
 		}
-		chunks = m.query.Next(l.core.limits.chunksAheadMax, runtime.Gosched)
+		chunks = m.query.Next(l.core.limits.chunksAheadMax, room, runtime.Gosched)
 	})
 	if m.making {
 		l.making++
@@ -353,6 +357,7 @@ func (l *loop) makeChunks(m *memberStream) bool {
 type moreChunks struct {
 	stream *memberStream
 	chunks []*wire.Dispatch
+	room   *fanout.ChunkRoom
 }
 
 func (m *moreChunks) kind() messageKind { return kindChunks }
@@ -362,5 +367,6 @@ func (m *moreChunks) do(l *loop) {
 	m.stream.making = false
 	m.stream.over = len(m.chunks) == 0
 	l.sendAnswer(m.stream.to, m.chunks)
-	m.stream.query.Reuse(m.chunks)
+	m.room.TakeBack(m.chunks)
+	l.rooms = append(l.rooms, m.room)
 }

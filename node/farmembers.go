@@ -179,7 +179,7 @@ func (s *shard) makeChunk(m *queryMembers, q *fanout.Query) {
 
 func (a *chunkAnswerer) make(q *fanout.Query) {
 	c := &a.answer
-	for _, d := range q.Next(1, runtime.Gosched) {
+	for _, d := range q.Next(1, &fanout.ChunkRoom{}, runtime.Gosched) {
 		c.outcome, c.body = chunkMade, d.Body()
 	}
 	c.at.next, c.at.index = q.Place()

@@ -404,7 +404,7 @@ func presenceIn(t testing.TB, g *fanout.Guild, user wire.Snowflake) int {
 			Activities []struct{ Name string }
 		}
 	}
-	for _, d := range q.Next(1, func() {}) {
+	for _, d := range q.Next(1, &fanout.ChunkRoom{}, func() {}) {
 		if err := json.Unmarshal(d.Body(), &answer); err != nil {
 			t.Fatal(err)
 		}

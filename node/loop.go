@@ -38,14 +38,15 @@ type loop struct {
 	making     int // of streams: at how many workers are
 	asking     int // of streams: of how many another node is asked for a chunk
 	asks       uint64
-	answer     []byte // scratch
-	heldSince  int64  // streams: by the loop's time, 0 when they are not
-	streamTurn int    // of streams: behind the one that was made for last
-	sentAway   int    // sockets that a drain has told to reconnect
-	putOff     int    // receivers looked at since the last writes to many
-	owed       int    // sessions with events for many that are to be written next
-	said       share  // of inbox
-	called     share  // of calls
+	answer     []byte              // scratch
+	rooms      []*fanout.ChunkRoom // scratch, of no more streams than workers are at
+	heldSince  int64               // streams: by the loop's time, 0 when they are not
+	streamTurn int                 // of streams: behind the one that was made for last
+	sentAway   int                 // sockets that a drain has told to reconnect
+	putOff     int                 // receivers looked at since the last writes to many
+	owed       int                 // sessions with events for many that are to be written next
+	said       share               // of inbox
+	called     share               // of calls
 	wheel      wheel
 	time       int64 // the loop's own clock, see tick
 	ticked     int64 // the driver's clock at the last tick
