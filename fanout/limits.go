@@ -150,7 +150,7 @@ const (
 	listRenewCost     = 2
 	listRowsPerMicro  = 64
 	listFreedPerMicro = 32
-	listBytesPerMicro = 1024
+	listBytesPerMicro = 400
 
 	// listItemsKeptMax members are kept as they were encoded for those who are told of them next,
 	// 400 bytes each. It must be more than two windows, see memberLists.prepare.

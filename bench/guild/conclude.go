@@ -56,7 +56,7 @@ func (b *bench) sayMechanisms() {
 		number("memo sets µs"), number("memo sets"), number(none+" shard µs"))
 	r.Say("%d sessions look at the first rows of member lists of %s members online, in which %d "+
 		"changes a second happen. With a list each the same rows are kept, and their changes "+
-		"found out, %d times.", ownChannels, report.Number(float64(b.sessions)),
+		"found out, %d times. The collector runs before and not meanwhile.", ownChannels, report.Number(float64(b.sessions)),
 		renameRate*renameBatch, ownChannels)
 	r.Reach(report.Figure{What: "passive sessions, a message with 90 % passive against none",
 		Measured: s.Ratio(none+" µs", some+" µs"), Unit: "× as cheap", Limit: 9, AtLeast: true})
