@@ -32,8 +32,8 @@ func (b *bench) sayMechanisms() {
 		factors = append(factors, s.Ratio(none+" µs", some+" µs"))
 	}
 	add("remembered permissions: each receiver's", "memo each µs", "memo bits µs")
-	add("shared member lists: a change in the rows looked at", ownLists+" µs", sharedList+" µs")
-	add("of which the guild's shard", ownLists+" shard µs", sharedList+" shard µs")
+	add("shared member lists: the shard, of a change in the rows looked at", ownLists+" µs",
+		sharedList+" µs")
 	r.Table("With and without", []string{"mechanism", "without, µs", "with, µs", "×"}, rows)
 	r.Plot("passive", "processor time of an event with no session passive, against nine in ten",
 		plot.Bars{Title: "CPU of an event, none passive against 90 %", Unit: "×", Groups: groups,
@@ -56,7 +56,8 @@ func (b *bench) sayMechanisms() {
 		number("memo sets µs"), number("memo sets"), number(none+" shard µs"))
 	r.Say("%d sessions look at the first rows of member lists of %s members online, in which %d "+
 		"changes a second happen. With a list each the same rows are kept, and their changes "+
-		"found out, %d times. The collector runs before and not meanwhile.", ownChannels, report.Number(float64(b.sessions)),
+		"found out, %d times. That is the shard's time: what goes to "+
+		"sockets is the same, and the collector runs before and not meanwhile.", ownChannels, report.Number(float64(b.sessions)),
 		renameRate*renameBatch, ownChannels)
 	r.Reach(report.Figure{What: "passive sessions, a message with 90 % passive against none",
 		Measured: s.Ratio(none+" µs", some+" µs"), Unit: "× as cheap", Limit: 9, AtLeast: true})
