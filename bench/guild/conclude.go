@@ -56,9 +56,9 @@ func (b *bench) sayMechanisms() {
 		number("memo sets µs"), number("memo sets"), number(none+" shard µs"))
 	r.Say("%d sessions look at the first rows of member lists of %s members online, in which %d "+
 		"changes a second happen. With a list each the same rows are kept, and their changes "+
-		"found out, %d times. That is the shard's time: what goes to "+
-		"sockets is the same, and the collector runs before and not meanwhile.", ownChannels, report.Number(float64(b.sessions)),
-		renameRate*renameBatch, ownChannels)
+		"found out, %d times. That is the shard's time: what goes to sockets is the same, and the "+
+		"collector runs before and not meanwhile.", ownChannels,
+		report.Number(float64(b.sessions)), renameRate*renameBatch, ownChannels)
 	r.Reach(report.Figure{What: "passive sessions, a message with 90 % passive against none",
 		Measured: s.Ratio(none+" µs", some+" µs"), Unit: "× as cheap", Limit: 9, AtLeast: true})
 }
