@@ -2,30 +2,16 @@ package main
 
 import (
 	"fmt"
-	"strings"
 	"time"
 
+	"throng/bench/internal/crowd"
 	"throng/bench/internal/server"
-	"throng/wire"
 )
 
 // Events as a backend publishes them. Those with a time bear the mark that clients look for.
 
-var messageText = strings.Repeat("what somebody says ", 5)
-
-// message is MESSAGE_CREATE; sequence tells apart those of one moment. mentioned is a member who is
-// mentioned, or -1.
 func message(channel, author, mentioned, sequence int, now time.Time) []byte {
-	mentions := ""
-	if mentioned >= 0 {
-		mentions = fmt.Sprintf(`{"id":"%d","username":"user%d"}`, server.UserID(mentioned),
-			mentioned)
-	}
-	return fmt.Appendf(nil, `{"t":"MESSAGE_CREATE","d":{"ts":%d,"channel_id":"%d","id":"%d",`+
-		`"author":{"id":"%d","username":"user%d"},"content":"%s","mentions":[%s]}}`+"\n",
-		now.UnixNano(), server.ChannelID(bigGuild, channel),
-		wire.SnowflakeAt(now.UnixMilli(), 0, sequence%4096), server.UserID(author), author,
-		messageText, mentions)
+	return crowd.Message(bigGuild, channel, author, mentioned, sequence, now)
 }
 
 func typing(channel, member int, now time.Time) []byte {

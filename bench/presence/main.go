@@ -21,12 +21,11 @@ import (
 )
 
 const (
-	guild      = 0
-	frameBytes = 300
-	listeners  = 1000
-	followers  = 100
-	probeRate  = 20
-	idleSpan   = 15 * time.Second
+	guild     = 0
+	listeners = 1000
+	followers = 100
+	probeRate = 20
+	idleSpan  = 15 * time.Second
 	// settle is how long nothing may be delivered before a phase counts as over.
 	settle   = time.Second
 	drainMax = 5 * time.Minute

@@ -33,7 +33,7 @@ func startProbe(ctx context.Context, node *server.Throng) *probe {
 			case <-ticking.Done():
 				return
 			}
-			event := crowd.Event(guild, frameBytes, due)
+			event := crowd.Message(guild, 0, 0, -1, p.made, due)
 			p.done.Go(func() {
 				if err := node.Publish(ctx, guild, event); err != nil {
 					p.mu.Lock()

@@ -33,6 +33,9 @@ type Session struct {
 // timeout is how long a session may last.
 const timeout = 5 * time.Minute
 
+// closeTimeout is how long the server may take to close.
+const closeTimeout = 10 * time.Second
+
 // readBytes are buffered of a connection.
 const readBytes = 4 << 10
 
@@ -71,9 +74,12 @@ func Identify(ctx context.Context, gateway, token string, intents wire.Intents) 
 
 func (s *Session) close() { _ = s.conn.Close() }
 
-// Close ends the session as a client does that will not come back.
+// Close ends the session as a client does that will not come back, and waits until the server has
+// closed: with bytes unread it would be a reset, and the server might never see the close frame.
 func (s *Session) Close() {
+	_ = s.conn.SetDeadline(time.Now().Add(closeTimeout))
 	_, _ = s.conn.Write([]byte{0x88, 0x82, 0, 0, 0, 0, 0x03, 0xe8}) // A close frame, 1000.
+	_, _ = io.Copy(io.Discard, s.in)
 	s.close()
 }
 

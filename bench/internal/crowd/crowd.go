@@ -13,6 +13,7 @@ import (
 	"context"
 	"fmt"
 	"strconv"
+	"strings"
 	"time"
 
 	"throng/bench/internal/server"
@@ -199,3 +200,21 @@ func Events(guild, frameBytes, count int) (body []byte) {
 	}
 	return body
 }
+
+// Message is MESSAGE_CREATE, with the time at which it was made for the clients to take; sequence
+// tells apart those of one moment. mentioned is a user who is mentioned, or -1. The result ends in
+// a newline.
+func Message(guild, channel, author, mentioned, sequence int, now time.Time) []byte {
+	mentions := ""
+	if mentioned >= 0 {
+		mentions = fmt.Sprintf(`{"id":"%d","username":"user%d"}`, server.UserID(mentioned),
+			mentioned)
+	}
+	return fmt.Appendf(nil, `{"t":"MESSAGE_CREATE","d":{"ts":%d,"channel_id":"%d","id":"%d",`+
+		`"author":{"id":"%d","username":"user%d"},"content":"%s","mentions":[%s]}}`+"\n",
+		now.UnixNano(), server.ChannelID(guild, channel),
+		wire.SnowflakeAt(now.UnixMilli(), 0, sequence%4096), server.UserID(author), author,
+		messageText, mentions)
+}
+
+var messageText = strings.Repeat("what somebody says ", 5)
