@@ -62,8 +62,8 @@ func (b *bench) share(ctx context.Context, s *sessions, side string,
 	if err := listsMade(ctx, s); err != nil {
 		return err
 	}
-	// A cycle of the collector over a million members takes as long as all the changes do, and would
-	// fall into one side or the other: here it is due after both.
+	// A cycle of the collector over a million members takes as long as all the changes do, and
+	// would fall into one side or the other: here it is due after both.
 	if err := s.node.CollectGarbage(ctx); err != nil {
 		return err
 	}
