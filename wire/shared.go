@@ -23,6 +23,10 @@ type Shared struct {
 	}
 }
 
+// Room is the room that the text has. What it is when it is packed is not in that: whoever packs it
+// may be at it now.
+func (s *Shared) Room() int { return cap(s.text) }
+
 // NewShared takes the beginning of a JSON object, with no comma at its end, and owns it.
 func NewShared(text []byte) *Shared { return &Shared{text: text} }
 
