@@ -28,6 +28,7 @@ type Board struct {
 	queued     int      // steps in their queues
 	deliveries uint64
 	looked     lookedAt
+	follower   Follower // nil: nobody traces
 }
 
 // NewBoard makes a board that writes to out. Guilds with up to smallMax receivers here wait for no
@@ -169,7 +170,15 @@ func (b *Board) goOn(r *relay, limit int) (looked int) {
 	if r.event == nil {
 		return 0
 	}
+	traced := r.event.Trace != nil && b.follower != nil
+	var some []followed
+	if traced {
+		some = b.follow(r, limit)
+	}
 	at, given := r.pass(b.out, limit, b.small(r))
+	if traced {
+		b.given(r.event, some)
+	}
 	b.deliveries += uint64(given)
 	b.looked.active += at.active
 	b.looked.passive += at.passive
@@ -179,6 +188,9 @@ func (b *Board) goOn(r *relay, limit int) (looked int) {
 		return looked
 	}
 	r.event.behind.handedOut()
+	if traced {
+		b.follower.Told(r.event, r.end())
+	}
 	r.event = nil
 	if r.left > 0 {
 		b.compact(r)
@@ -431,4 +443,10 @@ func (b *Board) Check() error {
 		}
 	}
 	return nil
+}
+
+// Has says whether a guild has receivers on this loop.
+func (b *Board) Has(guild wire.Snowflake) bool {
+	_, ok := b.numbers[guild]
+	return ok
 }

@@ -34,6 +34,9 @@ type Event struct {
 	// About is the user whom it is about, for those who watch that user; 0 is nobody.
 	About wire.Snowflake
 
+	// Trace is what the event is a part of, nil for nearly all.
+	Trace *Trace
+
 	behind *behind // of the guild; nil where nobody counts
 }
 

@@ -10,9 +10,12 @@ import (
 // append appends an event with its audience, or an Update. Whose event it is (Own, About) matters
 // to the guild alone, and so does how far it is behind. Self goes along where a rule speaks of it.
 func (e *Event) append(dst []byte, h *heads) []byte {
-	dst = pack.AppendFlags(dst, e.Passive, e.Visible != nil, e.Update != nil)
+	dst = pack.AppendFlags(dst, e.Passive, e.Visible != nil, e.Update != nil, e.Trace != nil)
 	if e.Update != nil {
 		return e.Update.append(dst)
+	}
+	if e.Trace != nil {
+		dst = e.Trace.append(dst)
 	}
 	dst = pack.AppendUint(dst, uint64(e.Intents))
 	if e.Visible != nil {
@@ -29,11 +32,14 @@ func (e *Event) append(dst []byte, h *heads) []byte {
 }
 
 func (r *msgReader) event(guild wire.Snowflake) *Event {
-	flags := r.Flags(3)
+	flags := r.Flags(4)
 	e := &Event{Passive: flags.Has(0)}
 	if flags.Has(2) {
 		e.Update = r.update(guild)
 		return e
+	}
+	if flags.Has(3) {
+		e.Trace = r.trace()
 	}
 	e.Intents = wire.Intents(r.Uint32())
 	if flags.Has(1) {

@@ -61,6 +61,7 @@ func fullEvent() Event {
 		Intents: wire.IntentGuildMessages, Visible: Bitset{1 << 63, 5}, Self: 12,
 		SelfRule: wire.SelfOnly, Full: []wire.Snowflake{1, 2}, Also: []wire.Snowflake{3},
 		Passive: true, Own: []wire.Snowflake{4}, About: 5, behind: &behind{},
+		Trace: &Trace{ID: [16]byte{1, 15: 2}, Span: [8]byte{3, 7: 4}, Share: 1 << 31},
 	}
 	e.Sent()
 	return e
