@@ -116,7 +116,8 @@ var groups = []group{
 	{"Cluster", []string{"node", "etcd", "nats", "advertise", "weight", "cluster", "nats-replicas",
 		"nats-credentials", "cluster-ca", "cluster-cert", "cluster-key", "import"}},
 	{"Ending", []string{"drain-grace", "drain-spread", "drain-hard"}},
-	{"Log", []string{"log-format", "log-level"}},
+	{"Seeing inside", []string{"log-format", "log-level", "stall-limit", "flight",
+		"flight-folder"}},
 }
 
 // bind declares the flags of serve. The defaults shown are the ones that node fills in.
@@ -125,6 +126,7 @@ func (o *options) bind(f *flag.FlagSet) {
 	o.bindResources(f)
 	o.bindPushes(f)
 	o.bindCluster(f)
+	o.bindSeeing(f)
 	c := &o.node
 	f.DurationVar(&c.ResumeWindow, "resume-window", tuning.ResumeWindow,
 		"how long a session outlives its socket")
@@ -141,10 +143,20 @@ func (o *options) bind(f *flag.FlagSet) {
 		"then sessions are told to reconnect elsewhere, evenly over this time")
 	f.DurationVar(&c.DrainHard, "drain-hard", tuning.DrainHard,
 		"the end, counted from SIGTERM, whatever is left")
+}
 
+func (o *options) bindSeeing(f *flag.FlagSet) {
+	c := &o.node
 	o.logFormat = "text"
 	f.StringVar(&o.logFormat, "log-format", o.logFormat, "text or json, on standard error")
 	f.Var(&o.logLevel, "log-level", "the least `level` to log: debug, info, warn or error")
+	f.DurationVar(&c.StallLimit, "stall-limit", tuning.StallLimit,
+		"a message that keeps a loop or a shard for longer is shown by /v1/stalls")
+	c.Flight = tuning.FlightBytes
+	f.Var(&c.Flight, "flight",
+		"`size` of the recording of the last seconds that is kept when that happens; 0: none")
+	f.StringVar(&c.FlightFolder, "flight-folder", "",
+		"`folder` for such recordings; without it they are in memory, see /debug/flights")
 }
 
 func (o *options) bindDoors(f *flag.FlagSet) {

@@ -255,6 +255,9 @@ const makingMax = 2
 // behind the one that had the last turn.
 func (l *loop) goOnStreams() {
 	l.endStreams()
+	if len(l.streams) > 0 {
+		l.stats.on(kindChunks, 0)
+	}
 	first := l.streamTurn
 	for i := range l.streams {
 		if l.making == makingMax && l.asking == askingMax || i == 0 && l.streamsHeld() {
@@ -338,7 +341,7 @@ func (l *loop) makeChunks(m *memberStream) bool {
 	if last := len(l.rooms) - 1; last >= 0 {
 		room, l.rooms = l.rooms[last], l.rooms[:last]
 	}
-	m.making = l.core.submit(func() {
+	m.making = l.core.submit(kindJobChunks, func() {
 		var chunks []*wire.Dispatch // None, and so the end, should Next fail.
 		defer func() { l.calls.push(&moreChunks{m, chunks, room}) }()
 		if m.gone.Load() {

@@ -86,6 +86,10 @@ type Config struct {
 	Import          string  // Folder of a node that was alone; its data is to be the cluster's.
 	clusterTLS      *tls.Config
 
+	StallLimit   time.Duration // A message that takes longer is written down.
+	Flight       tuning.Size   // Bytes of the process's flight recorder; 0 = none.
+	FlightFolder string        // Where its recordings go; "" = they are kept in memory.
+
 	Version string // Reported by GET /v1/node.
 }
 
@@ -110,6 +114,7 @@ func (c Config) withDefaults() (Config, error) {
 
 	c.HeartbeatInterval = cmp.Or(c.HeartbeatInterval, tuning.HeartbeatInterval)
 	c.DrainHard = cmp.Or(c.DrainHard, tuning.DrainHard)
+	c.StallLimit = cmp.Or(c.StallLimit, tuning.StallLimit)
 	c.ResumeWindow = max(cmp.Or(c.ResumeWindow, tuning.ResumeWindow), 0)
 	c.DrainGrace = max(cmp.Or(c.DrainGrace, tuning.DrainGrace), 0)
 	c.DrainSpread = max(cmp.Or(c.DrainSpread, tuning.DrainSpread), 0)
@@ -192,6 +197,7 @@ func (c *Config) checkSizes() error {
 		{"-socket-send-buffer", c.SocketSendBuffer, 0, 1 << 30},
 		{"-socket-receive-buffer", c.SocketReceiveBuffer, 0, 1 << 30},
 		{"-journal", c.Journal, tuning.JournalBytesMin, 1 << 40},
+		{"-flight", c.Flight, 0, tuning.FlightBytesMax / 2},
 	} {
 		if size.value < size.least || size.value > size.most {
 			return fmt.Errorf("%s: %v is not between %v and %v",
@@ -213,6 +219,7 @@ func (c *Config) checkTimes() error {
 		{"-drain-grace", c.DrainGrace, 0, day},
 		{"-drain-spread", c.DrainSpread, 0, day},
 		{"-drain-hard", c.DrainHard, time.Millisecond, 3 * day},
+		{"-stall-limit", c.StallLimit, tuning.StallLimitMin, time.Hour},
 	} {
 		if span.value < span.least || span.value > span.most {
 			return fmt.Errorf("%s: %v is not between %v and %v",

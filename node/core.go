@@ -34,11 +34,11 @@ type core struct {
 	courier *courier
 	voice   *fanout.VoiceServers
 
-	clock  func() int64                           // monotonic milliseconds
-	wall   func() int64                           // unix milliseconds
-	random func(b []byte)                         // fills b
-	submit func(job func()) bool                  // runs job on a worker; false = the queue is full
-	keep   func(ops []store.Op, done func(error)) // makes ops durable, then calls done
+	clock  func() int64                            // monotonic milliseconds
+	wall   func() int64                            // unix milliseconds
+	random func(b []byte)                          // fills b
+	submit func(what messageKind, job func()) bool // runs job on a worker; false = they are full
+	keep   func(ops []store.Op, done func(error))  // makes ops durable, then calls done
 
 	push     func(guild wire.Snowflake, p *fanout.Push) // never waits; nil: nobody wants pushes
 	pushFull func() bool                                // more pushes wait than may for @everyone
@@ -75,6 +75,7 @@ type core struct {
 	handsFailed  atomic.Uint64
 	failures     failures
 	events       eventCounts
+	stalls       *stalls
 }
 
 // settings are the limits in force, in the units the loops use.
@@ -273,6 +274,7 @@ func newCore(s settings, log *slog.Logger, dir store.Directory) *core {
 		accepts:  rate{perSecond: s.acceptRate, burst: s.acceptBurst},
 		lookups:  newSemaphore(s.lookupsMax, s.lookupsMax, s.lookupMilli),
 		starts:   rate{perSecond: s.identifyRate, burst: s.identifyBurst},
+		stalls:   newStalls(log),
 		returns:  rate{perSecond: s.resumeRate, burst: s.resumeBurst},
 	}
 	c.mesh = newMesh(c, s.node)

@@ -139,6 +139,7 @@ func (e *engine) driver(l gnet.EventLoop) *driver {
 		d.unbound.Lock()
 		d.events.Store(&l)
 		d.unbound.Unlock()
+		d.loop.stats.label() // A callback of that loop is what calls.
 	}
 	return d
 }
@@ -157,6 +158,7 @@ func (e *engine) OnOpen(c gnet.Conn) (out []byte, action gnet.Action) {
 	}
 	c.SetContext(x)
 	d.guard(x, func() {
+		d.loop.stats.on(kindOpened, 0)
 		if moved == nil {
 			setUserTimeout(c.Fd(), tuning.TCPUserTimeout)
 			x.socket = d.loop.opened(x)
@@ -179,6 +181,7 @@ func (e *engine) OnTraffic(c gnet.Conn) gnet.Action {
 		return gnet.Close
 	}
 	x.driver.guard(x, func() {
+		x.driver.loop.stats.on(kindTraffic, 0)
 		buf, err := c.Peek(-1)
 		if err != nil {
 			return
@@ -201,17 +204,23 @@ func (e *engine) OnClose(c gnet.Conn, _ error) gnet.Action {
 	e.core.connections.Add(-1)
 	if x, ok := c.Context().(*connection); ok && x.socket != nil && !x.moved {
 		x.closing = true
-		x.driver.guard(nil, func() { x.driver.loop.ended(x.socket) })
+		x.driver.guard(nil, func() {
+			x.driver.loop.stats.within(kindEnded)
+			x.driver.loop.ended(x.socket)
+		})
 	}
 	return gnet.None
 }
 
 // guard runs a callback of a connection; a panic costs that connection and is counted.
 func (d *driver) guard(x *connection, f func()) {
-	outer := d.current
+	outer, nested := d.current, d.loop.stats.running
 	d.current = x
 	defer func() {
 		d.current = outer
+		if !nested {
+			d.loop.stats.rest()
+		}
 		if r := recover(); r != nil {
 			d.engine.core.panicked("connection", r, debug.Stack())
 			if x == nil || x.socket == nil {

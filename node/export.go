@@ -47,7 +47,7 @@ func (n *Node) exportLines(ctx context.Context, export *fanout.Export, dst []byt
 		defer close(made) // Without lines, should Next fail.
 		made <- export.Next(dst, exportLines)
 	}
-	for !n.core.submit(job) {
+	for !n.core.submit(kindJobExport, job) {
 		select {
 		case <-time.After(busyRetry / 10):
 		case <-ctx.Done():

@@ -168,7 +168,7 @@ func (s *shard) answerer(m *queryMembers) *chunkAnswerer {
 func (s *shard) makeChunk(m *queryMembers, q *fanout.Query) {
 	a := s.answerer(m)
 	q.GoOn(m.at.next, m.at.index)
-	ok := s.core.submit(func() {
+	ok := s.core.submit(kindJobChunks, func() {
 		defer a.send() // Should Next fail, that is the end of it.
 		a.make(q)
 	})

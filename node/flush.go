@@ -47,6 +47,7 @@ func (l *loop) flushLate() {
 
 func (l *loop) flushSlot(slot uint32) {
 	if s := l.sessions[slot]; s != nil {
+		l.stats.on(kindFlush, 0)
 		l.flushSession(s)
 	}
 }

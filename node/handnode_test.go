@@ -88,7 +88,7 @@ func newHandNode(t testing.TB, dir store.Directory, tweaks ...func(*settings)) *
 	return h
 }
 
-func (h *handNode) submit(job func()) bool {
+func (h *handNode) submit(_ messageKind, job func()) bool {
 	if len(h.jobs) >= h.jobMax {
 		return false
 	}

@@ -61,7 +61,7 @@ func (c *core) submitLookup(job func()) bool {
 	if !ok {
 		return false
 	}
-	if c.submit(func() {
+	if c.submit(kindJobLookup, func() {
 		defer c.lookups.release(permit)
 		job()
 	}) {

@@ -18,6 +18,9 @@ type inbox[T any] struct {
 	waiting []T
 	rung    bool
 	closed  bool
+	since   int64 // when the first of waiting came; see nanos
+	taken   int   // how many the owner took the last time, 0 when it found none
+	oldest  int64 // when the first of those had come
 }
 
 func newInbox[T any](limit int, ring func()) *inbox[T] {
@@ -58,6 +61,9 @@ func (q *inbox[T]) put(m T) {
 
 // add appends, unlocks and rings. REQUIRES: mu is held.
 func (q *inbox[T]) add(m T) {
+	if len(q.waiting) == 0 {
+		q.since = nanos() // Once for all that come until the owner takes them.
+	}
 	q.waiting = append(q.waiting, m)
 	first := !q.rung
 	q.rung = true
@@ -74,6 +80,7 @@ func (q *inbox[T]) take(done []T) []T {
 	q.mu.Lock()
 	m := q.waiting
 	q.waiting = done[:0]
+	q.taken, q.oldest = len(m), q.since
 	if len(m) == 0 {
 		q.rung = false
 	} else if len(m) >= q.limit {
@@ -91,6 +98,28 @@ func (q *inbox[T]) depth() int {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	return len(q.waiting)
+}
+
+// queueState is how an inbox stands.
+type queueState struct {
+	depth, limit int
+	taken        int   // messages of the batch that the owner is at
+	age          int64 // of the oldest: of that batch, or else of those that wait; nanoseconds
+}
+
+// state is how the inbox stands now. Of a batch that the owner is at, nobody but the owner knows
+// how far it has come: what is told is the age of its first message.
+func (q *inbox[T]) state() queueState {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	s := queueState{depth: len(q.waiting), limit: q.limit, taken: q.taken}
+	switch {
+	case q.taken > 0:
+		s.age = nanos() - q.oldest
+	case len(q.waiting) > 0:
+		s.age = nanos() - q.since
+	}
+	return s
 }
 
 // close lets everybody who waits for room go on; the owner is gone.

@@ -25,6 +25,8 @@ type keeper struct {
 
 	// Owned by run.
 	taken []kept
+
+	ledger ledger
 }
 
 type kept struct {
@@ -55,6 +57,7 @@ const keeperBatchOps = 10_000
 
 // run writes until stop is closed and nothing waits.
 func (k *keeper) run(stop <-chan struct{}) {
+	label("keeper")
 	for {
 		if k.pass() {
 			continue
@@ -124,7 +127,9 @@ func (k *keeper) apply(ops []store.Op) (err error) {
 			err = errInternal
 		}
 	}()
+	began := nanos()
 	err = k.core.dir.Apply(ops)
+	k.ledger.took(kindKeep, nanos()-began)
 	if err != nil && !errors.Is(err, store.ErrClosed) {
 		k.core.log.Error("keep: the directory refused a batch", "ops", len(ops), "error", err)
 	}

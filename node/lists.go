@@ -17,7 +17,7 @@ func (s *shard) listsOn(g *fanout.Guild) {
 		return
 	}
 	m := &listsBuilt{guildCall: guildCall{g.ID()}, of: g, build: build}
-	begun := s.core.submit(func() {
+	begun := s.core.submit(kindJobLists, func() {
 		defer func() { s.inbox.push(m) }()
 		build.Run(runtime.Gosched)
 		m.ok = true

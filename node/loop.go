@@ -2,7 +2,6 @@ package node
 
 import (
 	"sync/atomic"
-	"time"
 
 	"throng/fanout"
 	"throng/store"
@@ -90,6 +89,7 @@ func newLoop(c *core, index int, ring, again func()) *loop {
 	l.wheel = newWheel(l.time, c.limits.tickMilli)
 	l.private = l.sendPrivate
 	l.stepped = l.afterStep
+	l.stats.init(c, "loop", index, ring)
 	return l
 }
 
@@ -104,6 +104,8 @@ func (l *loop) pass() {
 	l.handOut()
 	l.goOnStreams()
 	l.flushLate()
+	l.stats.rest()
+	l.stats.pause()
 	l.stats.publish(l)
 	// NB: the inbox rings again only after it was found empty.
 	if !empty || l.board.Busy() || l.out.HasDirty() {
@@ -118,11 +120,11 @@ func (l *loop) handOut() {
 	if l.putOff >= l.core.limits.putOffMax {
 		return
 	}
-	start := time.Now()
-	looked := l.board.Work(l.core.limits.relayPassMax, l.private, l.stepped)
-	if l.putOff += looked; looked > 0 {
-		l.stats.handled(kindRelay+messageKind(fanout.MsgPublish), start)
+	if !l.board.Busy() {
+		return
 	}
+	l.stats.on(kindRelay+messageKind(fanout.MsgPublish), 0)
+	l.putOff += l.board.Work(l.core.limits.relayPassMax, l.private, l.stepped)
 }
 
 // takeInbox handles a share of the messages. It reports whether it found the inbox empty. While too
@@ -186,16 +188,17 @@ func (s *share) next() (m loopMessage, ok bool) {
 // handle does one message. An event only gets in line for its guild's turn, which is timed there.
 func (l *loop) handle(m loopMessage) {
 	defer l.recoverMessage(m)
+	l.stats.pause()
 	s, ok := m.(*relayStep)
-	start := time.Now()
-	if ok && s.Kind == fanout.MsgPublish {
-		if l.board.Handle(&s.Msg, l.private, l.stepped) {
-			l.stats.handled(s.kind(), start)
-		}
+	if !ok {
+		l.stats.on(m.kind(), 0)
+		m.do(l)
 		return
 	}
-	defer l.stats.handled(m.kind(), start)
-	m.do(l)
+	l.stats.on(s.kind(), s.Guild)
+	if !l.board.Handle(&s.Msg, l.private, l.stepped) && s.Kind == fanout.MsgPublish {
+		l.stats.uncount()
+	}
 }
 
 // relayStep is a step of a guild's relay; one value may be in several loops' inboxes, and is
@@ -304,6 +307,8 @@ func (l *loop) session(h fanout.Handle) *session {
 // stall limit. When the process was stopped, or the loop was kept from ticking, deadlines move by
 // as much as the loop was away, and nobody is declared dead for our own absence.
 func (l *loop) tick() {
+	l.stats.on(kindTick, 0)
+	defer l.stats.rest()
 	now := l.core.clock()
 	l.time += min(now-l.ticked, l.core.limits.stallMilli)
 	l.ticked = now

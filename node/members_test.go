@@ -175,12 +175,12 @@ func TestRequestsOfOneSessionTakeTurns(t *testing.T) {
 	release := make(chan struct{})
 	r, c := manyMembers(t, func(c *core) {
 		submit := c.submit
-		c.submit = func(job func()) bool {
+		c.submit = func(what messageKind, job func()) bool {
 			if held.Load() == 0 {
-				return submit(job)
+				return submit(what, job)
 			}
 			most.Store(max(most.Load(), at.Add(1)))
-			return submit(func() { <-release; at.Add(-1); job() })
+			return submit(what, func() { <-release; at.Add(-1); job() })
 		}
 	})
 	held.Store(1)

@@ -69,6 +69,9 @@ var (
 	descHandleMax   = desc("handle_seconds_max", "The longest single handling, by type.", "type")
 	descWorkedMax   = desc("handle_worked_seconds_max",
 		"The longest, without its thread's waiting for a processor; from 1 ms on.", "type")
+	descDuration    = desc("handle_duration_seconds", "The same, how many took how long.", "type")
+	descOldest      = desc("inbox_oldest_seconds", "Age of what an owner has not come to.", "owner")
+	descStalls      = desc("stalls_total", "Messages that took longer than -stall-limit.")
 	descResumes     = desc("resumes_total", "RESUMEs, by result.", "result")
 	descIdentifies  = desc("identifies_total", "IDENTIFYs, by result.", "result")
 	descContexts    = desc("compress_contexts", "Connections with a compressor of their own.")
@@ -124,13 +127,9 @@ func (c *collector) Collect(out chan<- prometheus.Metric) {
 	}
 	for i, l := range core.loops {
 		name := strconv.Itoa(i)
-		gauge(descInbox, float64(l.inbox.depth()+l.calls.depth()), "loop"+name)
 		gauge(descJournal, float64(l.stats.journalBytes.Load()), name)
 		gauge(descBlocked, float64(l.stats.blocked.Load()), name)
 		gauge(descRelays, float64(l.stats.relays.Load()), name)
-	}
-	for i, s := range core.shards {
-		gauge(descInbox, float64(s.inbox.depth()), "shard"+strconv.Itoa(i))
 	}
 	core.events.counts.Range(func(name string, v *xsync.Counter) bool {
 		count(descEvents, uint64(v.Value()), name)
@@ -145,7 +144,7 @@ func (c *collector) Collect(out chan<- prometheus.Metric) {
 	}
 	c.pushMetrics(out, gauge, count)
 	c.clusterMetrics(gauge, count, t)
-	c.timings(out)
+	c.owners(out, gauge, count)
 }
 
 // byResult names the outcomes; ok is what the good one is called.
@@ -153,35 +152,5 @@ func (o *outcomeCounts) byResult(ok string) map[string]uint64 {
 	return map[string]uint64{
 		ok: o.ok.Load(), "refused": o.refused.Load(), "too_late": o.late.Load(),
 		"wrong": o.wrong.Load(),
-	}
-}
-
-// timings sends the handling times, summed over loops and shards.
-func (c *collector) timings(out chan<- prometheus.Metric) {
-	for k := range kindCount {
-		var n, nanos, longest, worked int64
-		add := func(t *timings) {
-			n += t[k].count.Load()
-			nanos += t[k].nanos.Load()
-			longest = max(longest, t[k].longest.Load())
-			worked = max(worked, t[k].worked.Load())
-		}
-		for _, l := range c.node.core.loops {
-			add(&l.stats.timings)
-		}
-		for _, s := range c.node.core.shards {
-			add(&s.stats.timings)
-		}
-		if n == 0 {
-			continue
-		}
-		out <- prometheus.MustNewConstSummary(descHandle, uint64(n), float64(nanos)/1e9, nil,
-			k.String())
-		out <- prometheus.MustNewConstMetric(descHandleMax, prometheus.GaugeValue,
-			float64(longest)/1e9, k.String())
-		if worked > 0 {
-			out <- prometheus.MustNewConstMetric(descWorkedMax, prometheus.GaugeValue,
-				float64(worked)/1e9, k.String())
-		}
 	}
 }

@@ -37,6 +37,7 @@ type Node struct {
 	drained chan struct{} // closed when the engine may stop
 
 	// Set by Run before anything else runs, or while it ends.
+	flight *flight
 	pushes *push.Pipeline // nil: pushes go nowhere
 	others *clustered     // nil: the node is alone
 	away   *forwarder     // nil: the same
@@ -76,6 +77,7 @@ func New(cfg Config, log *slog.Logger) (*Node, error) {
 	}
 	c := newCore(settingsOf(cfg), log, dir)
 	n.core = c
+	c.stalls.limit.Store(int64(cfg.StallLimit))
 	c.clock = func() int64 { return time.Since(n.began).Milliseconds() + 1 }
 	c.wall = func() int64 { return time.Now().UnixMilli() }
 	c.random = func(b []byte) { _, _ = rand.Read(b) }
@@ -170,12 +172,10 @@ func authenticator(cfg Config, dir store.Directory, log *slog.Logger) (
 // Run serves until ctx ends and the node has drained. It returns nil after a drain, and an error
 // that names the flag at fault when it cannot start.
 func (n *Node) Run(ctx context.Context) error {
-	defer func() {
-		_ = n.core.dir.Close()
-		if n.others != nil && n.others.log != nil {
-			n.others.log.Close()
-		}
-	}()
+	defer n.close()
+	if err := n.startFlight(); err != nil {
+		return err
+	}
 	if err := n.startPushes(); err != nil {
 		return err
 	}
@@ -240,6 +240,15 @@ func (n *Node) Run(ctx context.Context) error {
 	return nil
 }
 
+// close gives back what New and Run have opened.
+func (n *Node) close() {
+	n.flight.stop()
+	_ = n.core.dir.Close()
+	if n.others != nil && n.others.log != nil {
+		n.others.log.Close()
+	}
+}
+
 // bell is a doorbell and what rings it: rung while it rings it rings once.
 func bell() (wake chan struct{}, ring func()) {
 	wake = make(chan struct{}, 1)
@@ -272,6 +281,7 @@ func (n *Node) startOwners(stop <-chan struct{}, owners, _ *sync.WaitGroup) {
 		n.core.tunnels.close()
 	})
 	owners.Go(func() { n.tickShards(stop) })
+	owners.Go(func() { newWatchdog(n.core, n.flight).run(stop) })
 	for range n.cfg.Loops * tuning.WorkersPerProc {
 		owners.Go(func() { n.workers.work(stop) })
 	}
@@ -279,6 +289,7 @@ func (n *Node) startOwners(stop <-chan struct{}, owners, _ *sync.WaitGroup) {
 
 // run is a shard's goroutine.
 func (s *shard) run(wake, stop <-chan struct{}) {
+	s.stats.label()
 	for {
 		if s.pass() {
 			continue

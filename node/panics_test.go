@@ -134,11 +134,11 @@ func TestPanicInAPassDoesNotStopTheLoop(t *testing.T) {
 	var fail atomic.Bool
 	s := panicRig(t, func(c *core) {
 		submit := c.submit
-		c.submit = func(job func()) bool {
+		c.submit = func(what messageKind, job func()) bool {
 			if fail.CompareAndSwap(true, false) {
 				panic("a test's")
 			}
-			return submit(job)
+			return submit(what, job)
 		}
 	})
 	for n := range 3 {
@@ -165,11 +165,11 @@ func TestPanicInAPassLosesNoRequest(t *testing.T) {
 		submits.Store(-100)
 		s := panicRig(t, func(c *core) {
 			submit := c.submit
-			c.submit = func(job func()) bool {
+			c.submit = func(what messageKind, job func()) bool {
 				if submits.Add(1) == at+1 {
 					panic("a test's")
 				}
-				return submit(job)
+				return submit(what, job)
 			}
 		})
 		submits.Store(0)

@@ -122,7 +122,9 @@ func TestEveryoneIsTold(t *testing.T) {
 	var busy atomic.Int64 // So often the workers are found to be.
 	r := startRig(t, Config{PushWebhook: p.URL}, func(c *core) {
 		submit := c.submit
-		c.submit = func(job func()) bool { return busy.Add(-1) < 0 && submit(job) }
+		c.submit = func(what messageKind, job func()) bool {
+			return busy.Add(-1) < 0 && submit(what, job)
+		}
 	})
 	r.user(1, false)
 	members := []wire.Snowflake{1}

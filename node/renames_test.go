@@ -291,8 +291,8 @@ func BenchmarkRename(b *testing.B) {
 	}
 	longest, busy := int64(0), int64(0)
 	for _, s := range r.core.shards {
-		longest = max(longest, s.stats.timings[kindErrands].longest.Load())
-		busy += s.stats.timings[kindErrands].nanos.Load()
+		longest = max(longest, s.stats.timings[kindErrands].longest)
+		busy += s.stats.timings[kindErrands].sum
 	}
 	b.ReportMetric(float64(busy)/1000/float64(n*guilds), "µs/guild")
 	b.ReportMetric(float64(call.Microseconds())/float64(n), "µs/call")

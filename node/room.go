@@ -123,7 +123,7 @@ func (s *shard) startLoads() {
 				return
 			}
 			g.permit = permit
-			if !s.core.submit(s.reader(g)) {
+			if !s.core.submit(kindJobLoad, s.reader(g)) {
 				s.loads.release(permit)
 				return // It is tried again on a tick, or when one has been read.
 			}

@@ -4,7 +4,6 @@ import (
 	"runtime/debug"
 	"slices"
 	"sync/atomic"
-	"time"
 
 	"throng/fanout"
 	"throng/store"
@@ -76,7 +75,7 @@ func (c guildCall) id() wire.Snowflake  { return c.guild }
 func (c guildCall) from() fanout.Handle { return fanout.Handle{} }
 
 func newShard(c *core, index int, ring func()) *shard {
-	return &shard{
+	s := &shard{
 		core: c, index: index, guilds: map[wire.Snowflake]*place{},
 		due:    map[wire.Snowflake]int64{},
 		claims: map[wire.Snowflake]*place{}, parked: map[wire.Snowflake]*place{},
@@ -86,20 +85,30 @@ func newShard(c *core, index int, ring func()) *shard {
 		inbox:  newInbox[guildMessage](c.limits.shardInboxMax, ring),
 		loads:  newSemaphore(c.limits.guildLoadsMax, c.limits.guildLoadsMax, c.limits.loadMilli),
 	}
+	s.stats.init(c, "shard", index, ring)
+	s.stats.clock = &s.stats.thread
+	return s
 }
 
 // pass works through what waits; it reports false when there was nothing.
 func (s *shard) pass() bool {
 	s.work = s.inbox.take(s.work)
-	if len(s.work) > 0 {
-		s.stats.clock.start(time.Now())
-		defer s.stats.clock.stop()
+	if len(s.work) > 0 || len(s.unread) > 0 {
+		s.stats.thread.start(nanos())
+		defer s.stats.thread.stop()
 	}
 	for i, m := range s.work {
 		s.work[i] = nil
+		s.stats.pause()
+		s.stats.on(m.kind(), m.id())
 		s.handle(m)
 	}
+	if len(s.unread) > 0 {
+		s.stats.on(kindLoads, 0)
+	}
 	s.startLoads()
+	s.stats.rest()
+	s.stats.pause()
 	if len(s.unread) > 0 {
 		s.soonest.Store(1) // The next tick is to try again.
 	}
@@ -112,8 +121,6 @@ func (s *shard) pass() bool {
 }
 
 func (s *shard) handle(m guildMessage) {
-	start := time.Now()
-	defer s.stats.handled(m.kind(), start)
 	defer s.contain(m)
 	switch m := m.(type) {
 	case *eachGuild:

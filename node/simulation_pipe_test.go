@@ -102,7 +102,7 @@ func (p *simPipe) hangUp() {
 func (p *simPipe) Move(to *loop, m *movedSocket) {
 	p.moving, p.rest = true, nil
 	p.w.count("moves to another loop")
-	ok := p.w.core.submit(func() {
+	ok := p.w.core.submit(kindOpened, func() {
 		p.moving, p.loop = false, to
 		p.tookAt, p.beatAt = to.time, to.time
 		p.openedAt = to.time + m.left - p.w.core.limits.identifyMilli

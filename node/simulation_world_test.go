@@ -251,7 +251,7 @@ func (w *world) fail(format string, args ...any) {
 	}
 }
 
-func (w *world) submit(job func()) bool {
+func (w *world) submit(_ messageKind, job func()) bool {
 	if w.opts.busy && !w.calm && w.chance(8) {
 		return false
 	}

@@ -23,39 +23,38 @@ type stallClock struct {
 	// Owned by the shard goroutine.
 	used  time.Duration
 	known bool // Not every system tells.
-	at    time.Time
+	at    int64
 }
 
 // stallLook is the shortest handling that is looked at.
 const stallLook = time.Millisecond
 
 // start keeps the thread, until stop, and reads the clock.
-func (c *stallClock) start(now time.Time) {
+func (c *stallClock) start(now int64) {
 	runtime.LockOSThread()
 	c.read(now)
 }
 
 func (c *stallClock) stop() { runtime.UnlockOSThread() }
 
-func (c *stallClock) read(now time.Time) {
+func (c *stallClock) read(now int64) {
 	c.used, c.known = threadTime()
 	c.at = now
 }
 
-// worked returns how much of a handling that began at start and has ended now was work, at most; 0
+// worked returns how much of a handling that has ended now and took so long was work, at most; 0
 // is that it was too short to look at.
-func (c *stallClock) worked(start, now time.Time) (work time.Duration) {
-	if now.Sub(c.at) < stallLook {
+func (c *stallClock) worked(took, now int64) (work int64) {
+	if now-c.at < int64(stallLook) {
 		return 0
 	}
 	before := c.used
 	c.read(now)
-	took := now.Sub(start)
 	switch {
-	case took < stallLook:
+	case took < int64(stallLook):
 		return 0
 	case !c.known:
 		return took
 	}
-	return min(took, c.used-before)
+	return min(took, int64(c.used-before))
 }

@@ -42,7 +42,9 @@ func TestSweepSurvives(t *testing.T) {
 				c.limits.membersPassMax = 30
 				c.dir = stumbling{c.dir, &fail}
 				submit := c.submit
-				c.submit = func(job func()) bool { return refuse.Add(-1) < 0 && submit(job) }
+				c.submit = func(what messageKind, job func()) bool {
+					return refuse.Add(-1) < 0 && submit(what, job)
+				}
 				// Ten seconds pass before what has failed is tried again.
 				wall, began := c.wall, c.wall()
 				c.wall = func() int64 { return began + 100*(wall()-began) }
@@ -67,7 +69,7 @@ func TestWalkThatPanicsIsGivenUp(t *testing.T) {
 	c := r.login(1)
 	c.joined(1)
 	steps := func() int64 {
-		return r.core.shardOf(100).stats.timings[kindWalk].count.Load()
+		return r.timed(r.core.shardOf(100), kindWalk).count
 	}
 	err := r.look(r.context(), 100, func(g *fanout.Guild, _ int64) error {
 		if !r.core.shardOf(100).walkNext(g, badWalk{}) {

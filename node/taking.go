@@ -70,7 +70,7 @@ func (s *shard) offeredTo(m *farItem) error {
 	s.takings[m.guild] = t
 	s.core.mesh.catchUp(s.core.mesh.view.Load(), after, func(err error) {
 		read := &taken{guildCall: guildCall{m.guild}, of: t, err: err}
-		if err == nil && s.core.submit(func() {
+		if err == nil && s.core.submit(kindJobTake, func() {
 			defer func() { s.inbox.push(read) }()
 			read.err = errInternal
 			read.guild, read.err = s.core.loadGuild(m.guild)

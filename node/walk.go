@@ -22,7 +22,7 @@ func (s *shard) walkOn(g *fanout.Guild) {
 
 // walkNext has a worker look for the next members. It may be called from any goroutine.
 func (s *shard) walkNext(g *fanout.Guild, w fanout.Walk) bool {
-	return s.core.submit(func() {
+	return s.core.submit(kindJobWalk, func() {
 		m := &walkStep{guildCall: guildCall{g.ID()}, of: g, walk: w, failed: true}
 		defer func() { s.inbox.push(m) }()
 		m.users = w.Next(s.core.limits.membersPassMax)

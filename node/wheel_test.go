@@ -113,7 +113,7 @@ func newHandLoop(t *testing.T, tweaks ...func(*settings)) *handLoop {
 	c.clock = func() int64 { return h.now }
 	c.wall = func() int64 { return 1e12 + h.now }
 	c.random = func(b []byte) { clear(b) }
-	c.submit = func(job func()) bool {
+	c.submit = func(_ messageKind, job func()) bool {
 		job()
 		return true
 	}

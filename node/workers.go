@@ -1,22 +1,38 @@
 package node
 
-import "runtime/debug"
+import (
+	"runtime/debug"
+	"sync"
+	"sync/atomic"
+)
 
 // workers run jobs that may wait for a disk or walk many members, and own nothing.
 type workers struct {
 	// Static after construction.
 	core *core
-	jobs chan func()
+	jobs chan job
+
+	// Atomic: written by whoever takes a job: for how long that had waited, in nanoseconds.
+	waited atomic.Int64
+
+	ledger ledger
+}
+
+// job is one, and when it was lined up.
+type job struct {
+	what messageKind
+	run  func()
+	at   int64
 }
 
 func newWorkers(c *core, queueMax int) *workers {
-	return &workers{core: c, jobs: make(chan func(), queueMax)}
+	return &workers{core: c, jobs: make(chan job, queueMax)}
 }
 
 // submit lines a job up; false means that too many wait.
-func (w *workers) submit(job func()) bool {
+func (w *workers) submit(what messageKind, run func()) bool {
 	select {
-	case w.jobs <- job:
+	case w.jobs <- job{what, run, nanos()}:
 		return true
 	default:
 		return false
@@ -25,21 +41,45 @@ func (w *workers) submit(job func()) bool {
 
 // work does jobs until stop is closed.
 func (w *workers) work(stop <-chan struct{}) {
+	label("workers")
 	for {
 		select {
-		case job := <-w.jobs:
-			w.do(job)
+		case j := <-w.jobs:
+			w.do(j)
 		case <-stop:
 			return
 		}
 	}
 }
 
-func (w *workers) do(job func()) {
+func (w *workers) do(j job) {
+	began := nanos()
+	w.waited.Store(began - j.at)
 	defer func() {
+		w.ledger.took(j.what, nanos()-began)
 		if r := recover(); r != nil {
 			w.core.panicked("worker", r, debug.Stack())
 		}
 	}()
-	job()
+	j.run()
+}
+
+// ledger is the timings of those who share them. What they time is long, and waits for a lock.
+type ledger struct {
+	// Guarded by mu.
+	mu      sync.Mutex
+	timings timings
+}
+
+func (l *ledger) took(k messageKind, span int64) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.timings[k].add(1, span)
+}
+
+func (l *ledger) copy() *timings {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	t := l.timings
+	return &t
 }

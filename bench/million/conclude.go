@@ -25,6 +25,8 @@ func conclude(t *trial.Trial, connections int) {
 		{"after idling, MB", number("all, after idling MB")},
 		{"sessions that arrive, per s", number("connects/s")},
 		{"CPU per session that arrives, µs", number("connect µs")},
+		{"what the node says it holds, % of its heap", number("estimate, % of the heap")},
+		{"the slowest of ten times it said so, ms", number("estimate ms")},
 		{"idle: CPU, % of one processor", number("idle CPU %")},
 		{"idle: longest stop of the world, ms", number("pause ms")},
 		{"idle: concurrent marking, ms by the clock", number("mark ms")},

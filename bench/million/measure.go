@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"throng/bench/internal/crowd"
@@ -138,6 +139,9 @@ func (s *subject) slopes(ctx context.Context, first, all int) error {
 			return err
 		}
 	}
+	if err := s.estimate(ctx); err != nil {
+		return err
+	}
 	each := 1 / float64(all-first)
 	s.add("rest B/connection", float64(at[1].rest-at[0].rest)*each)
 	s.add("resident B/connection", float64(at[1].resident-at[0].resident)*each)
@@ -151,6 +155,34 @@ func (s *subject) slopes(ctx context.Context, first, all int) error {
 	s.add("all MB", float64(at[1].rest)/(1<<20))
 	return nil
 }
+
+// estimate has the node say what it holds, and compares that with what its collector finds alive.
+func (s *subject) estimate(ctx context.Context) error {
+	if err := s.node.CollectGarbage(ctx); err != nil {
+		return err
+	}
+	slowest := time.Duration(0)
+	var m server.Memory
+	for range estimates {
+		began := time.Now()
+		var err error
+		if m, err = s.node.Memory(ctx); err != nil {
+			return err
+		}
+		slowest = max(slowest, time.Since(began))
+	}
+	if len(m.Missing) > 0 {
+		return fmt.Errorf("%v did not say what they hold", m.Missing)
+	}
+	s.add("estimate ms", slowest.Seconds()*1e3)
+	s.add("estimate, % of the heap", m.Bytes/m.Process.Marked*100)
+	s.note("the node says that it holds %.1f ± %.1f MB of the %.1f that are alive, in %v",
+		m.Bytes/(1<<20), m.Error/(1<<20), m.Process.Marked/(1<<20), slowest)
+	return nil
+}
+
+// estimates are taken, of which the slowest counts.
+const estimates = 10
 
 // provision makes all users and members, and the probe's guild.
 func (s *subject) provision(ctx context.Context, groups []crowd.Group, all int) error {

@@ -57,8 +57,16 @@ func (d *adminDoor) routes(mux *http.ServeMux) {
 	d.route(mux, "/v1/voice/servers/{name}/load", methods{"POST": d.postVoiceLoad})
 	d.route(mux, "/v1/cluster", methods{"GET": d.getCluster})
 	d.route(mux, "/v1/node", methods{"GET": d.getNode})
+	d.route(mux, "/v1/timings", methods{"GET": d.getTimings})
+	d.route(mux, "/v1/memory", methods{"GET": d.getMemory})
+	d.route(mux, "/v1/stalls", methods{"GET": d.getStalls, "PATCH": d.patchStalls})
 	d.route(mux, "/v1/drain", methods{"POST": d.postDrain})
 	d.route(mux, "/debug/check", methods{"GET": d.check})
+	d.route(mux, "/debug/stacks", methods{"GET": d.getStacks})
+	d.route(mux, "/debug/flight", methods{"GET": d.getFlight})
+	d.route(mux, "/debug/flights", methods{"GET": d.listFlights})
+	d.route(mux, "/debug/flights/{number}", methods{"GET": d.getRecording})
+	d.route(mux, "/debug/pprof/goroutineleak", methods{"GET": d.leaks})
 
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		message := "there is no such route"

@@ -52,8 +52,24 @@
 //	GET    /v1/voice/servers      all of them, with load and users
 //	GET    /v1/cluster            all nodes, with what each of them counts
 //	GET    /v1/node               version, limits in force, counts
+//	GET    /v1/timings            how loops, shards, workers and the keeper of the store spend
+//	                              their time, by type of message, and how their inboxes stand:
+//	                              ?by=total for what the time goes into, ?by=longest for what
+//	                              keeps others waiting
+//	GET    /v1/memory             what sessions, members, journals and so on take, estimated from
+//	                              a part of them, with a bound on the error
+//	GET    /v1/stalls             the newest messages that took longer than a limit, with guild
+//	                              and stack
+//	PATCH  /v1/stalls             {"limit_seconds": number}: change that limit until the node ends
 //	POST   /v1/drain              what SIGTERM does
 //	GET    /debug/check           the invariants over live state; 500 with the first that fails
+//	GET    /debug/stacks          goroutines by function and state, how many, and the longest wait
+//	GET    /debug/flight          an execution trace of the last seconds, for go tool trace, when
+//	                              -flight is on
+//	GET    /debug/flights         those that were kept because of stalls
+//	GET    /debug/flights/{number}  one of them
+//	GET    /debug/pprof/goroutineleak  goroutines that nobody can wake any more; 501 when the
+//	                              binary was built without that experiment of Go's
 //
 // Beside them /healthz, /readyz, /metrics (Prometheus) and /debug/pprof/.
 //

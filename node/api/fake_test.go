@@ -12,25 +12,27 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"throng/wire"
 )
 
 // fakeNode is a model of a node that fits on a page: maps under a mutex.
 type fakeNode struct {
-	mu       sync.Mutex
-	users    map[wire.Snowflake]UserInput
-	tokens   map[string]wire.Snowflake
-	guilds   map[wire.Snowflake]*fakeGuild
-	channels map[wire.Snowflake]wire.Snowflake // Channel to guild.
-	sessions map[string]SessionInfo
-	posted   []MessageInput
-	toUsers  map[wire.Snowflake][]EventInput
-	voice    map[string]VoiceServerInput
-	typing   int
-	batches  []int // Size of every batch of lines, in order.
-	drained  bool
-	moved    []string // To these nodes, "" for back to the ring.
+	mu         sync.Mutex
+	users      map[wire.Snowflake]UserInput
+	tokens     map[string]wire.Snowflake
+	guilds     map[wire.Snowflake]*fakeGuild
+	channels   map[wire.Snowflake]wire.Snowflake // Channel to guild.
+	sessions   map[string]SessionInfo
+	posted     []MessageInput
+	toUsers    map[wire.Snowflake][]EventInput
+	voice      map[string]VoiceServerInput
+	typing     int
+	batches    []int // Size of every batch of lines, in order.
+	drained    bool
+	stallLimit time.Duration
+	moved      []string // To these nodes, "" for back to the ring.
 
 	notReady, broken error
 	// fail is returned by whatever is asked next and after it, once skip calls went well.

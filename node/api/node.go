@@ -21,6 +21,7 @@ type Node interface {
 	Clients
 	Voice
 	Clustering
+	Seeing
 }
 
 // Provisioning is what a backend keeps on the node: users, tokens, guilds and members.

@@ -183,6 +183,25 @@ func (t *Throng) CollectGarbage(ctx context.Context) error {
 	return err
 }
 
+// Memory is what a node says that it holds, and what its collector found alive the last time.
+type Memory struct {
+	Bytes   float64 `json:"bytes"`
+	Error   float64 `json:"error_bytes"`
+	Process struct {
+		Marked float64 `json:"marked"`
+	} `json:"process"`
+	Missing []string `json:"missing"`
+}
+
+// Memory asks the node for what it holds.
+func (t *Throng) Memory(ctx context.Context) (m Memory, err error) {
+	text, err := t.ask(ctx, http.MethodGet, "/v1/memory", "", nil)
+	if err == nil {
+		err = json.Unmarshal(text, &m)
+	}
+	return m, err
+}
+
 // Check asks the node for its invariants over live state.
 func (t *Throng) Check(ctx context.Context) error {
 	_, err := t.ask(ctx, http.MethodGet, "/debug/check", "", nil)

@@ -1,0 +1,124 @@
+package node
+
+import (
+	"reflect"
+
+	"throng/store"
+	"throng/wire"
+)
+
+// Parts of memory, as they are told.
+const (
+	partJournals  = "journals"  // frames, for sending and resuming; all of the room for them
+	partSessions  = "sessions"  // sessions and their lists of guilds
+	partOutbox    = "outbox"    // sessions' places in the journals
+	partSockets   = "sockets"   // connections, on our side
+	partGnet      = "gnet"      // and on gnet's
+	partTimers    = "timers"    //
+	partRelays    = "relays"    // receivers of guilds on loops
+	partReceivers = "receivers" // receivers at guilds
+	partMembers   = "members"   // records of members
+	partPresences = "presences" //
+	partLists     = "lists"     // member lists that somebody looks at
+	partGuilds    = "guilds"    // documents of guilds, and the rest of them
+	partUsers     = "users"     //
+	partIndexes   = "indexes"   // sessions by user, guilds by channel
+	partInboxes   = "inboxes"   //
+	partStreams   = "streams"   // compressors that connections have of their own
+)
+
+// memory says what the loop holds. It is called on the loop's goroutine and takes 1 ms at most.
+func (l *loop) memory() *measured {
+	m, r := &measured{}, newRuler()
+	out := l.out.Memory(&r.Ruler)
+	r.part(m, partJournals, 1, out.Journals)
+	live := int(l.stats.live + l.stats.detached)
+	r.part(m, partOutbox, live, out.Sessions)
+
+	bytes := store.Slice(&r.Ruler, l.sessions) + r.Sum(len(l.sessions), func(i int) int {
+		return l.sessions[i].memory(&r.Ruler)
+	})
+	r.part(m, partSessions, live, bytes)
+
+	var conn reflect.Type
+	bytes = store.Slice(&r.Ruler, l.sockets) + store.Slice(&r.Ruler, l.gens) +
+		store.Slice(&r.Ruler, l.unused) + r.Sum(len(l.sockets), func(i int) int {
+		k := l.sockets[i]
+		if k == nil {
+			return 0
+		}
+		if x, ok := k.io.(*connection); ok && conn == nil {
+			conn = reflect.TypeOf(x.conn).Elem()
+		}
+		return k.memory(&r.Ruler)
+	})
+	sockets := len(l.sockets) - len(l.unused)
+	r.part(m, partSockets, sockets, bytes)
+	if conn != nil {
+		r.part(m, partGnet, sockets, gnetBytes(&r.Ruler, conn, sockets))
+	}
+
+	timers, bytes := 0, 0
+	for i := range l.wheel.buckets {
+		bucket := l.wheel.buckets[i]
+		timers += len(bucket)
+		bytes += store.Slice(&r.Ruler, bucket)
+	}
+	r.part(m, partTimers, timers, bytes+store.Slice(&r.Ruler, l.wheel.firing))
+	r.part(m, partRelays, l.board.Relays(), l.board.Memory(&r.Ruler))
+	r.part(m, partInboxes, 0, l.inbox.memory(&r.Ruler)+l.calls.memory(&r.Ruler)+
+		store.Slice(&r.Ruler, l.said.work)+store.Slice(&r.Ruler, l.called.work))
+	return m
+}
+
+func (s *session) memory(r *store.Ruler) int {
+	if s == nil {
+		return 0
+	}
+	bytes := r.Heap(sizeOf[session]()) + store.Slice(r, s.guilds)
+	if s.presence != nil {
+		bytes += r.Heap(sizeOf[wire.PresenceCommand]()) + store.Slice(r, s.presence.Activities)
+	}
+	if h := s.habits; h != nil {
+		bytes += r.Heap(sizeOf[habits]()) + r.Map(len(h.lists), 2*sizeOf[int64]()) +
+			store.Slice(r, h.requests)
+	}
+	return bytes
+}
+
+func (k *socket) memory(r *store.Ruler) int {
+	bytes := r.Heap(sizeOf[socket]()) + store.Slice(r, k.control)
+	if _, ok := k.io.(*connection); ok {
+		bytes += r.Heap(sizeOf[connection]())
+	}
+	if k.opening != nil {
+		bytes += r.Heap(sizeOf[opening]())
+	}
+	if k.stream != nil {
+		bytes += store.Slice(r, k.stream.unsent)
+	}
+	return bytes
+}
+
+// What gnet holds for a connection, beside its conn, which is not to be seen but for its size: the
+// peer's address in two forms, the callback of its poller, and a place in the table by descriptor.
+const (
+	gnetAddressBytes  = 48 // net.TCPAddr
+	gnetIPBytes       = 16
+	gnetSockaddrBytes = 28
+	gnetCallbackBytes = 16
+	gnetSlotBytes     = 16
+)
+
+func gnetBytes(r *store.Ruler, conn reflect.Type, sockets int) int {
+	each := r.Heap(int(conn.Size())) + r.Heap(gnetAddressBytes) + r.Heap(gnetIPBytes) +
+		r.Heap(gnetSockaddrBytes) + r.Heap(gnetCallbackBytes)
+	return sockets*each + r.Map(sockets, gnetSlotBytes)
+}
+
+// memory is what the queue takes, without the messages.
+func (q *inbox[T]) memory(r *store.Ruler) int {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return store.Slice(r, q.waiting)
+}
