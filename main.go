@@ -116,7 +116,7 @@ var groups = []group{
 	{"Cluster", []string{"node", "etcd", "nats", "advertise", "weight", "cluster", "nats-replicas",
 		"nats-credentials", "cluster-ca", "cluster-cert", "cluster-key", "import"}},
 	{"Ending", []string{"drain-grace", "drain-spread", "drain-hard"}},
-	{"Seeing inside", []string{"log-format", "log-level", "stall-limit", "flight",
+	{"Seeing inside", []string{"log-format", "log-level", "stall-limit", "otlp", "flight",
 		"flight-folder"}},
 }
 
@@ -152,6 +152,8 @@ func (o *options) bindSeeing(f *flag.FlagSet) {
 	f.Var(&o.logLevel, "log-level", "the least `level` to log: debug, info, warn or error")
 	f.DurationVar(&c.StallLimit, "stall-limit", tuning.StallLimit,
 		"a message that keeps a loop or a shard for longer is shown by /v1/stalls")
+	f.StringVar(&c.OTLP, "otlp", "",
+		"`URL` of a collector, as http://127.0.0.1:4318, for what a traceparent says is traced")
 	c.Flight = tuning.FlightBytes
 	f.Var(&c.Flight, "flight",
 		"`size` of the recording of the last seconds that is kept when that happens; 0: none")

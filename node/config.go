@@ -86,6 +86,7 @@ type Config struct {
 	Import          string  // Folder of a node that was alone; its data is to be the cluster's.
 	clusterTLS      *tls.Config
 
+	OTLP         string        // URL of a collector that traces are sent to; "" = none.
 	StallLimit   time.Duration // A message that takes longer is written down.
 	Flight       tuning.Size   // Bytes of the process's flight recorder; 0 = none.
 	FlightFolder string        // Where its recordings go; "" = they are kept in memory.

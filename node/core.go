@@ -11,6 +11,7 @@ import (
 	"github.com/puzpuzpuz/xsync/v3"
 
 	"throng/fanout"
+	"throng/node/tracing"
 	"throng/store"
 	"throng/wire"
 )
@@ -45,6 +46,8 @@ type core struct {
 	keepFull func() bool                                // more is being kept than may wait
 
 	giveUp func() // ends the process after too many panics
+
+	tracer *tracing.Tracer // nil: nothing is traced
 
 	authenticate func(token string) (wire.Snowflake, error) // 0 = nobody's
 

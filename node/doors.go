@@ -281,6 +281,7 @@ func (n *Node) Publish(ctx context.Context, guild wire.Snowflake, events []api.E
 	index uint64, rejected []error, err error) {
 	rejected = make([]error, len(events))
 	most := int(n.bodyMax(int64(n.cfg.Journal)))
+	traced := n.publishing(ctx)
 	for i, e := range events {
 		switch e.Type {
 		case "CHANNEL_CREATE", "THREAD_CREATE":
@@ -301,6 +302,7 @@ func (n *Node) Publish(ctx context.Context, guild wire.Snowflake, events []api.E
 			if s.behind(g) {
 				return nil, fanout.Change{}, errGuildBehind
 			}
+			traced.take()
 			var all fanout.Change
 			before := g.Info().MemberCount
 			for i, e := range events {
@@ -318,7 +320,9 @@ func (n *Node) Publish(ctx context.Context, guild wire.Snowflake, events []api.E
 					continue
 				}
 				s.core.events.add(e.Type)
+				end := traced.mark(g, e.Type, &change)
 				s.emit(g, &change)
+				end()
 				merge(&all, change)
 			}
 			index = g.Info().EventIndex

@@ -16,8 +16,8 @@ func (n *Node) startIngest(c *clustered, doors api.Config) (*cluster.Ingest, err
 	handler := api.Admin(n, doors)
 	return cluster.NewIngest(cluster.IngestConfig{
 		NATS: n.cfg.natsConfig(), Cluster: n.cfg.Cluster, Fit: c.fit, Log: n.log,
-		Take: func(guild uint64, body []byte) []byte {
-			return ingested(handler, guild, body)
+		Take: func(guild uint64, body []byte, traceparent string) []byte {
+			return ingested(handler, guild, body, traceparent)
 		},
 	})
 }
@@ -29,11 +29,15 @@ func (c *clustered) fit() bool {
 }
 
 // ingested has the route answer a message.
-func ingested(handler http.Handler, guild uint64, body []byte) []byte {
+func ingested(handler http.Handler, guild uint64, body []byte,
+	traceparent string) []byte {
 	path := "/v1/guilds/" + strconv.FormatUint(guild, 10) + "/events"
 	r, err := http.NewRequest(http.MethodPost, path, bytes.NewReader(body))
 	if err != nil {
 		return []byte(`{"error":"The subject names no guild."}`)
+	}
+	if traceparent != "" {
+		r.Header.Set("Traceparent", traceparent)
 	}
 	a := &ingestAnswer{header: http.Header{}}
 	handler.ServeHTTP(a, r)

@@ -43,6 +43,7 @@ type loop struct {
 	streamTurn int                 // of streams: behind the one that was made for last
 	sentAway   int                 // sockets that a drain has told to reconnect
 	putOff     int                 // receivers looked at since the last writes to many
+	traces     *loopTraces         // nil: nothing is traced
 	owed       int                 // sessions with events for many that are to be written next
 	said       share               // of inbox
 	called     share               // of calls
@@ -196,6 +197,7 @@ func (l *loop) handle(m loopMessage) {
 		return
 	}
 	l.stats.on(s.kind(), s.Guild)
+	l.traces.begin(&s.Msg)
 	if !l.board.Handle(&s.Msg, l.private, l.stepped) && s.Kind == fanout.MsgPublish {
 		l.stats.uncount()
 	}

@@ -17,6 +17,7 @@ import (
 	"throng/node/auth"
 	"throng/node/cluster/replica"
 	"throng/node/push"
+	"throng/node/tracing"
 	"throng/store"
 	"throng/store/disk"
 	"throng/tuning"
@@ -93,6 +94,15 @@ func New(cfg Config, log *slog.Logger) (*Node, error) {
 	n.engine = newEngine(c, cfg.Listen)
 	for i := range cfg.Loops {
 		c.loops = append(c.loops, n.engine.addLoop(i))
+	}
+	if cfg.OTLP == "" {
+		return n, nil
+	}
+	if c.tracer, err = tracing.New(cfg.OTLP, c.limits.node, cfg.Version); err != nil {
+		return nil, errors.Join(fmt.Errorf("-otlp: %w", err), dir.Close())
+	}
+	for _, l := range c.loops {
+		l.follow(c.tracer)
 	}
 	return n, nil
 }
@@ -243,6 +253,9 @@ func (n *Node) Run(ctx context.Context) error {
 // close gives back what New and Run have opened.
 func (n *Node) close() {
 	n.flight.stop()
+	ending, cancel := context.WithTimeout(context.Background(), tuning.TraceTimeout)
+	defer cancel()
+	n.core.tracer.Close(ending)
 	_ = n.core.dir.Close()
 	if n.others != nil && n.others.log != nil {
 		n.others.log.Close()
@@ -346,6 +359,7 @@ func (n *Node) openDoors() (*doors, error) {
 			Event: n.bodyMax(tuning.EventBodyBytesMax),
 		},
 		Panicked: func() { n.core.panics.Add(1) },
+		Tracer:   n.core.tracer,
 	}
 	if n.cfg.many() {
 		if err := d.openPeerDoor(n, c); err != nil {

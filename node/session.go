@@ -243,6 +243,7 @@ func (l *loop) finish(s *session) {
 	for _, guild := range s.guilds[:s.asked] {
 		l.core.shardOf(guild).inbox.push(&leaveGuild{guild, h, s.user, last})
 	}
+	l.traces.ended(s)
 	l.out.Close(s.slot)
 	l.sessions[s.slot] = nil
 	l.stats.detached--

@@ -84,6 +84,7 @@ func (l *loop) writeStream(k *socket) {
 			return
 		}
 		l.out.Advance(s.slot, len(frames)-control)
+		l.traces.wrote(s)
 		l.replayed(k)
 	}
 	l.scratch = frames

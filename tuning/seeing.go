@@ -1,6 +1,9 @@
 package tuning
 
-import "time"
+import (
+	"math"
+	"time"
+)
 
 // What a node keeps and does so that an operator can see inside.
 const (
@@ -74,3 +77,35 @@ const (
 	// as a thousand others.
 	LargeGuild = 10_000
 )
+
+// Tracing.
+const (
+	// TraceSpansMax wait to be sent, of about 1 KB each; what comes when there are so many is
+	// dropped. TraceInterval is how often they are, and TraceTimeout how long that may take.
+	TraceSpansMax = 4096
+	TraceInterval = time.Second
+	TraceTimeout  = 2 * time.Second
+
+	// TraceWritesMax receivers of traced events are followed to their sockets at a time, by each
+	// loop. Of one event it is ten on the average, or a thousandth of a guild above 10,000.
+	TraceWritesMax = 1024
+
+	// TraceEventsMax traced events are under way on a loop at a time; further ones are delivered
+	// without a span of the loop's.
+	TraceEventsMax = 256
+)
+
+// TraceShare is which part of a traced event's receivers get a span of their own: all of one, a
+// tenth of 100 and a thousandth from 10,000 on, on straight lines between when both are logarithms.
+// A trace of an event to a million is then as large as one to 100,000.
+func TraceShare(receivers int) float64 {
+	const few, many = 100, 10_000
+	n := float64(min(receivers, many))
+	switch {
+	case n <= 1:
+		return 1
+	case n <= few:
+		return 1 / math.Sqrt(n)
+	}
+	return 0.1 * few / n
+}

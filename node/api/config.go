@@ -7,6 +7,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"throng/node/tracing"
 	"throng/tuning"
 )
 
@@ -29,6 +30,8 @@ type Config struct {
 	Elsewhere Elsewhere
 	// Peers says that requests come from other nodes, which have looked at their tokens.
 	Peers bool
+	// Tracer makes spans of requests that are traced; nil: none are.
+	Tracer *tracing.Tracer
 	// Panicked is called for each panic that a handler was saved from.
 	Panicked func()
 }

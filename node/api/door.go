@@ -14,6 +14,9 @@ import (
 	"strings"
 	"time"
 
+	"go.opentelemetry.io/otel/attribute"
+
+	"throng/node/tracing"
 	"throng/wire"
 )
 
@@ -26,6 +29,7 @@ type door struct {
 	log      *slog.Logger
 	panicked func()
 	away     Elsewhere
+	tracer   *tracing.Tracer
 	refuse   func(w http.ResponseWriter, r *http.Request, e *Error)
 
 	// One token per request in flight.
@@ -34,7 +38,7 @@ type door struct {
 
 func newDoor(n Node, c Config) door {
 	d := door{node: n, limits: c.Limits.withDefaults(), log: c.Log, panicked: c.Panicked}
-	d.away = c.Elsewhere
+	d.away, d.tracer = c.Elsewhere, c.Tracer
 	if d.log == nil {
 		d.log = slog.New(slog.DiscardHandler)
 	}
@@ -75,8 +79,28 @@ func (d *door) route(mux *http.ServeMux, path string, m methods) {
 				Message: "405: Method Not Allowed"})
 			return
 		}
-		d.serve(w, r, d.atOwner(path, h))
+		d.serve(w, r, d.traced(path, d.atOwner(path, h)))
 	})
+}
+
+// traced has a request that is part of a trace be a span in it, and what it asks for within that.
+func (d *door) traced(path string, h handler) handler {
+	if d.tracer == nil {
+		return h
+	}
+	return func(w http.ResponseWriter, r *http.Request) error {
+		in, ok := tracing.Parse(r.Header.Get("Traceparent"))
+		if !ok {
+			return h(w, r)
+		}
+		span := d.tracer.Begin(in, path, time.Now(),
+			attribute.String("http.request.method", r.Method))
+		defer func() { span.End(time.Now()) }()
+		in = span.Context()
+		r = r.WithContext(tracing.With(r.Context(), in))
+		r.Header.Set("Traceparent", in.String()) // For the node that answers, if that is another.
+		return h(w, r)
+	}
 }
 
 // serve runs a handler within the bound of requests in flight and answers what it returns.

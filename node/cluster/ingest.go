@@ -43,7 +43,8 @@ type IngestConfig struct {
 	Cluster string
 	// Take does what a message asks and returns the answer as JSON. It is called by as many
 	// goroutines at once as there are lanes, never by two for one guild.
-	Take func(guild uint64, body []byte) (answer []byte)
+	// traceparent is that header of the message, or "".
+	Take func(guild uint64, body []byte, traceparent string) (answer []byte)
 	// Fit says whether this node can do what it is asked as well as another; see choose.
 	Fit func() bool
 	Log *slog.Logger // Nil for none.
@@ -102,7 +103,7 @@ func (i *Ingest) work(lane chan *nats.Msg) {
 	for {
 		select {
 		case m := <-lane:
-			answer := i.cfg.Take(ingestGuild(m.Subject), m.Data)
+			answer := i.cfg.Take(ingestGuild(m.Subject), m.Data, m.Header.Get("traceparent"))
 			if m.Reply == "" {
 				continue
 			}

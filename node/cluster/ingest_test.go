@@ -27,7 +27,7 @@ func newTaker(t *testing.T, name, server string) *taker {
 	var err error
 	k.Ingest, err = NewIngest(IngestConfig{
 		NATS: NATSConfig{Servers: server}, Cluster: "test", Fit: k.fit.Load,
-		Take: func(uint64, []byte) []byte {
+		Take: func(uint64, []byte, string) []byte {
 			k.taken.Add(1)
 			return []byte(name)
 		},
