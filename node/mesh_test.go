@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"testing"
 
+	"throng/store"
 	"throng/wire"
 )
 
@@ -111,5 +112,67 @@ func TestGuildServesSessionsOfOtherNodes(t *testing.T) {
 				t.Errorf("seed %d: client %d: %v", seed, i, err)
 			}
 		}
+	}
+}
+
+// TestRebornAnswersWhoClaims: a node that has lost what it owned tells so to who has claimed a guild
+// of it, and was told to wait until the guild is given up.
+func TestRebornAnswersWhoClaims(t *testing.T) {
+	const guild, seeds = 4096, 40
+	held := 0
+	for seed := range uint64(seeds) {
+		m := newHandMesh(t, seed, 2, 2)
+		m.putAway(guild, 1, 2)
+		before, next := m.all[0], m.all[1]
+		m.showOwner(guild, before)
+		m.dial(before, 1)
+		m.settle()
+		before.slow = 1 << 30 // Nothing is kept from now on.
+		m.remove(guild, 1)
+		m.add(guild, 1)
+		m.steps(50)
+		m.showOwner(guild, next)
+		c := m.dial(next, 2)
+		m.steps(m.rng.IntN(100))
+		if p := next.shardOf(guild).guilds[guild]; p != nil && p.room != nil && p.room.claim != nil &&
+			p.room.claim.held != nil {
+			held++
+		}
+		m.bear(before)
+		unlogged := before.unlogged
+		before.unlogged, before.slow = nil, 0
+		m.calm()
+		for _, e := range unlogged {
+			e.done(errInternal)
+		}
+		m.calm()
+		if len(c.marks) != 1 {
+			t.Errorf("seed %d: heard of the guild %d times", seed, len(c.marks))
+		}
+	}
+	if held < seeds/4 {
+		t.Errorf("the claim waited in %d of %d runs only", held, seeds)
+	}
+}
+
+// showOwner shows everybody a cluster in which a guild is this node's.
+func (m *handMesh) showOwner(guild wire.Snowflake, n *meshNode) {
+	for name := range m.weights {
+		m.weights[name] = store.RingWeight
+	}
+	for v := m.view(); ; v = m.view() {
+		if v.Owner(uint64(guild)) == n.name {
+			for _, o := range m.live() {
+				o.mesh.show(v)
+			}
+			return
+		}
+		m.weights[n.name] *= 2
+	}
+}
+
+func (m *handMesh) steps(count int) {
+	for range count {
+		m.step()
 	}
 }

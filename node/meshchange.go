@@ -206,7 +206,9 @@ func (m *reborn) do(s *shard) {
 	}
 	slices.Sort(ids)
 	for _, id := range ids {
-		switch p := s.guilds[id]; {
+		p := s.guilds[id]
+		to, by := p.claimant()
+		switch {
 		case p.guild != nil:
 			s.endHanding(id, p)
 			s.release(id, p)
@@ -214,5 +216,20 @@ func (m *reborn) do(s *shard) {
 		case p.room.claim == nil:
 			s.leaveRoom(id, p) // It is read because of a claim of before.
 		}
+		if to != nil {
+			s.answer(to, id, by, claimFree, s.core.mesh.stored())
+		}
 	}
+}
+
+// claimant is who was told that a guild is given up, and by which generation it has claimed it; nil
+// when there is nobody.
+func (p *place) claimant() (to *remote, by uint64) {
+	switch {
+	case p.giving != nil:
+		return p.giving.to, p.giving.by
+	case p.handing != nil && p.handing.claim != 0:
+		return p.handing.to, p.handing.claim
+	}
+	return nil, 0
 }
