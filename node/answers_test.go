@@ -49,6 +49,7 @@ func askMuch(c *wsClient) (answers int) {
 // TestAnswersWaitForWhoIsHeldUp: a session that is not reading for a while does not lose its answer
 // by what others ask for.
 func TestAnswersWaitForWhoIsHeldUp(t *testing.T) {
+	t.Parallel()
 	r, slow, other := answersRig(t, 3_600_000)
 	slow.send(8, `{"guild_id":"100","query":"","limit":0}`)
 	r.until("its answer waits", func() bool {
@@ -78,6 +79,7 @@ func TestAnswersWaitForWhoIsHeldUp(t *testing.T) {
 // TestAnswersDoNotWaitForLong: one who does not read at all holds nobody up for ever, and loses its
 // connection.
 func TestAnswersDoNotWaitForLong(t *testing.T) {
+	t.Parallel()
 	r, slow, other := answersRig(t, 20)
 	slow.send(8, `{"guild_id":"100","query":"","limit":0}`)
 	for range askMuch(other) {

@@ -24,6 +24,7 @@ func needEngines(t testing.TB) {
 	if testing.Short() {
 		t.Skip("starts etcd and NATS")
 	}
+	enginetest.Parallel(t)
 }
 
 // config is that of a node of their cluster.

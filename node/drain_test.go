@@ -12,6 +12,7 @@ import (
 
 // TestDrain is the whole of it: readiness, grace, pace, the end.
 func TestDrain(t *testing.T) {
+	t.Parallel()
 	const clients, spread = 150, 1500 * time.Millisecond
 	r := startRig(t, Config{Loops: 1, DrainGrace: 1500 * time.Millisecond, DrainSpread: spread},
 		func(c *core) { c.limits.lingerMilli = 300 })

@@ -29,6 +29,7 @@ func viewOf(t *testing.T, generation uint64, owner string, nodes ...cluster.Node
 // TestForwardToANodeThatWasStopped has a request wait at an owner that takes connections and says
 // nothing, until the owner is another: then it must come back unread, to be done here.
 func TestForwardToANodeThatWasStopped(t *testing.T) {
+	t.Parallel()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)

@@ -75,13 +75,15 @@ func TestGuildsMoveUnnoticed(t *testing.T) {
 	for seed := range seeds {
 		m := newMovers(t, seed, 4, 18)
 		m.gentle = true
-		for range 400 {
-			m.actGently()
-			m.someSteps()
-			m.checkOrder(seed)
-		}
-		m.end(seed)
-		m.checkState(seed)
+		compute(func() {
+			for range 400 {
+				m.actGently()
+				m.someSteps()
+				m.checkOrder(seed)
+			}
+			m.end(seed)
+			m.checkState(seed)
+		})
 		count.add(m.count)
 		for _, n := range m.all {
 			handed += n.handed.Load()
@@ -114,25 +116,30 @@ func TestHandOffsFail(t *testing.T) {
 		seeds = 15
 	}
 	for seed := range seeds {
-		m := newMovers(t, seed, 4, 18)
-		for range 300 {
-			m.actGently()
-			for range m.rng.IntN(8) {
-				m.step()
-				if m.strike() {
-					strikes++
-				}
-			}
-			for _, g := range m.guilds {
-				m.owner(g)
-			}
-		}
-		m.atRest(seed)
-		if m.end(seed); t.Failed() {
+		if compute(func() { strikes += handOffsFail(t, seed) }); t.Failed() {
 			t.Fatalf("seed %d", seed)
 		}
 	}
 	t.Logf("%d strikes", strikes)
+}
+
+func handOffsFail(t *testing.T, seed uint64) (strikes int) {
+	m := newMovers(t, seed, 4, 18)
+	for range 300 {
+		m.actGently()
+		for range m.rng.IntN(8) {
+			m.step()
+			if m.strike() {
+				strikes++
+			}
+		}
+		for _, g := range m.guilds {
+			m.owner(g)
+		}
+	}
+	m.atRest(seed)
+	m.end(seed)
+	return strikes
 }
 
 // atRest holds that all who are there hear their guild when trouble is over, and nobody has to come

@@ -30,7 +30,7 @@ func TestNodesComeAndGo(t *testing.T) {
 		seeds = 10
 	}
 	for seed := range seeds {
-		if comeAndGo(t, seed); t.Failed() {
+		if compute(func() { comeAndGo(t, seed) }); t.Failed() {
 			t.Fatalf("seed %d", seed)
 		}
 	}

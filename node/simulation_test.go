@@ -35,6 +35,7 @@ func TestSimulation(t *testing.T) {
 			seeds /= 20
 		}
 	}
+	t.Parallel()
 	var next atomic.Uint64
 	var tally simTally
 	t.Cleanup(func() { tally.report(t, seeds >= simSeedsDefault && !t.Failed()) })
@@ -43,7 +44,9 @@ func TestSimulation(t *testing.T) {
 			t.Parallel()
 			for n := next.Add(1) - 1; n < seeds; n = next.Add(1) - 1 {
 				seed := *simFirst + n
-				if _, err := simulate(seed, false, &tally); err != nil {
+				var err error
+				compute(func() { _, err = simulate(seed, false, &tally) })
+				if err != nil {
 					next.Add(seeds)
 					t.Fatalf("seed %d, %v\n\nreplay: go test ./node -run 'TestSimulation$' "+
 						"-sim.first=%d -sim.seeds=1", seed, err, seed)
@@ -51,6 +54,16 @@ func TestSimulation(t *testing.T) {
 			}
 		})
 	}
+}
+
+// processors bounds how many simulations run at a time. Besides them are tests of nodes and engines,
+// which run side by side as well and must get a processor now and then.
+var processors = make(chan struct{}, runtime.GOMAXPROCS(0))
+
+func compute(f func()) {
+	processors <- struct{}{}
+	defer func() { <-processors }()
+	f()
 }
 
 func raceDetected() bool {
@@ -62,7 +75,9 @@ func raceDetected() bool {
 // several pages.
 func TestSimulationOfThousands(t *testing.T) {
 	t.Parallel()
-	if _, err := simulate(*simFirst, true, nil); err != nil {
+	var err error
+	compute(func() { _, err = simulate(*simFirst, true, nil) })
+	if err != nil {
 		t.Fatalf("seed %d, %v\n\nreplay: go test ./node -run TestSimulationOfThousands "+
 			"-sim.first=%d", *simFirst, err, *simFirst)
 	}
@@ -72,11 +87,15 @@ func TestSimulationOfThousands(t *testing.T) {
 func TestSimulationIsReplayed(t *testing.T) {
 	t.Parallel()
 	for seed := uint64(1); seed <= 5; seed++ {
-		first, err := simulate(seed, false, nil)
+		var first, second uint64
+		var err error
+		compute(func() {
+			first, err = simulate(seed, false, nil)
+			second, _ = simulate(seed, false, nil)
+		})
 		if err != nil {
 			t.Fatalf("seed %d: %v", seed, err)
 		}
-		second, _ := simulate(seed, false, nil)
 		if first != second {
 			t.Errorf("seed %d: two runs sent different bytes", seed)
 		}

@@ -179,6 +179,7 @@ func (two *twoRigs) goAndReturn(t *testing.T, target string) {
 // TestManyResumeOnAnotherNode has all clients come to the other node at once, twice: the second
 // time while their first tunnels are there.
 func TestManyResumeOnAnotherNode(t *testing.T) {
+	t.Parallel()
 	const clients = 200
 	two := startTwo(t, Config{}, false)
 	all := make([]*wsClient, clients)

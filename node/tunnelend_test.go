@@ -13,6 +13,7 @@ import (
 // TestTunnelEnds: when one of the two nodes goes, the client notices, and may resume if it was not
 // the session's.
 func TestTunnelEnds(t *testing.T) {
+	t.Parallel()
 	t.Run("with the node in between", func(t *testing.T) {
 		two := startTwo(t, Config{}, false)
 		c := two.home.login(1)
@@ -72,6 +73,7 @@ func TestTunnelEnds(t *testing.T) {
 
 // TestSlowReaderInATunnel: the session's node notices it, however much the kernels in between take.
 func TestSlowReaderInATunnel(t *testing.T) {
+	t.Parallel()
 	two := startTwo(t, Config{Journal: 4 << 20}, false)
 	c := two.home.login(1)
 	c.joined(1)

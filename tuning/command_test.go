@@ -2,28 +2,54 @@ package tuning
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
+	"sync"
 	"testing"
 )
 
 // The command is tested from outside, as an operator meets it; the top level has no room for a
 // test file of its own.
 
-// build makes the binary.
+var (
+	folder string // Of what the tests build.
+	built  = sync.OnceValues(func() (binary string, err error) {
+		binary = filepath.Join(folder, "throng")
+		text, err := exec.Command("go", "build", "-o", binary, "throng").CombinedOutput()
+		if err != nil {
+			err = fmt.Errorf("go build: %w\n%s", err, text)
+		}
+		return binary, err
+	})
+)
+
+func TestMain(m *testing.M) {
+	os.Exit(func() int {
+		var err error
+		if folder, err = os.MkdirTemp("", "throng-command-"); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			return 1
+		}
+		defer os.RemoveAll(folder)
+		return m.Run()
+	}())
+}
+
+// build makes the binary, once for all tests.
 func build(t *testing.T) (binary string) {
 	t.Helper()
-	binary = filepath.Join(t.TempDir(), "throng")
-	if text, err := exec.Command("go", "build", "-o", binary, "throng").CombinedOutput(); err != nil {
-		t.Fatalf("go build: %v\n%s", err, text)
+	binary, err := built()
+	if err != nil {
+		t.Fatal(err)
 	}
 	return binary
 }
 
-// command builds throng once and returns what runs it.
+// command returns what runs throng.
 func command(t *testing.T) func(env []string, args ...string) (out, errs string, code int) {
 	binary := build(t)
 	return func(env []string, args ...string) (string, string, int) {

@@ -14,14 +14,13 @@ func TestMain(m *testing.M) { os.Exit(enginetest.Main(m)) }
 // patience is how long a test waits for what must come.
 const patience = 2 * time.Minute
 
-// needEngines is asked by each test that starts real servers. Such tests wait for leases, elections
-// and disks most of the time, so they run side by side.
+// needEngines is asked by each test that starts real servers.
 func needEngines(t *testing.T) {
 	t.Helper()
 	if testing.Short() {
 		t.Skip("starts real servers")
 	}
-	t.Parallel()
+	enginetest.Parallel(t)
 }
 
 // until waits for a condition that comes from elsewhere.

@@ -309,6 +309,7 @@ func TestLogLosesNothing(t *testing.T) {
 		{"three servers", 3, 3, nil, 3},
 	} {
 		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
 			var servers []*enginetest.Engine
 			if c.servers == 1 {
 				servers = []*enginetest.Engine{enginetest.NATS(t, c.flags...)}

@@ -51,8 +51,14 @@ func (r *reader) is(last, v uint64, subjects ...string) {
 // eachSize runs a test with one server and with three.
 func eachSize(t *testing.T, f func(t *testing.T, servers []*enginetest.Engine)) {
 	needEngines(t)
-	t.Run("one", func(t *testing.T) { f(t, []*enginetest.Engine{enginetest.NATS(t)}) })
-	t.Run("three", func(t *testing.T) { f(t, enginetest.NATSCluster(t, 3)) })
+	t.Run("one", func(t *testing.T) {
+		t.Parallel()
+		f(t, []*enginetest.Engine{enginetest.NATS(t)})
+	})
+	t.Run("three", func(t *testing.T) {
+		t.Parallel()
+		f(t, enginetest.NATSCluster(t, 3))
+	})
 }
 
 // TestLogFences: once somebody else has the fence, nothing is written under the token before,

@@ -22,7 +22,7 @@ func needEngines(t *testing.T) {
 	if testing.Short() {
 		t.Skip("starts real servers")
 	}
-	t.Parallel()
+	enginetest.Parallel(t)
 }
 
 // realNode is a node on real servers.
@@ -94,6 +94,7 @@ func TestOnJetStream(t *testing.T) {
 	needEngines(t)
 	for _, count := range []int{1, 3} {
 		t.Run(fmt.Sprint(count), func(t *testing.T) {
+			t.Parallel()
 			servers := []*enginetest.Engine{}
 			if count == 1 {
 				servers = append(servers, enginetest.NATS(t))
