@@ -30,6 +30,10 @@ func (m *handMesh) dial(n *meshNode, user wire.Snowflake) *meshClient {
 		c.heard[string(name)]++
 		c.last[string(name)] = string(payload)
 		switch begins := payload[:min(len(payload), 48)]; {
+		case bytes.Contains(begins, []byte(`"GUILD_DELETE"`)):
+			if bytes.Contains(payload, []byte(`"unavailable":true`)) {
+				m.t.Errorf("user %d on %s is told of an outage: %s", user, n.name, payload)
+			}
 		case bytes.Contains(begins, []byte(`"GUILD_MEMBERS_CHUNK"`)):
 			c.chunk(payload)
 		case bytes.Contains(begins, []byte(`"GUILD_CREATE"`)):

@@ -89,8 +89,8 @@ func (c *testCluster) whole(after string) {
 	c.must(c.load.settled(c.ctx))
 	f := c.load.model.take()
 	if f.sum() > 0 {
-		c.Fatalf("%s: %d lost, %d doubled, %d reordered:\n%s", after, f.lost, f.doubled,
-			f.reordered, strings.Join(f.words, "\n"))
+		c.Fatalf("%s: %d lost, %d doubled, %d reordered, %d outages told:\n%s", after, f.lost,
+			f.doubled, f.reordered, f.outages, strings.Join(f.words, "\n"))
 	}
 }
 

@@ -52,6 +52,8 @@ func (b *bench) concludeGaps(rows [][]string) {
 		sum(&b.load.notTakenAt), b.load.notTakenAt[natsDoor].Load())
 	r.Reach(report.Figure{What: "events lost, doubled or reordered in all faults",
 		Measured: b.sumAll("lost", "doubled", "reordered"), Unit: "", Limit: 0})
+	r.Reach(report.Figure{What: "outages that sessions were told of in all faults",
+		Measured: b.sumAll("outages"), Unit: "", Limit: 0})
 	r.Reach(report.Figure{What: "sessions on other nodes that were disconnected",
 		Measured: b.sumAll("sessions cut"), Unit: "", Limit: 0})
 }

@@ -172,9 +172,9 @@ func (l *load) listen(session int, s *client.Session) {
 		}
 		switch name {
 		case "GUILD_CREATE":
-			l.model.entered(session, guild, true)
+			l.model.entered(session, guild)
 		case "GUILD_DELETE":
-			l.model.entered(session, guild, false)
+			l.model.away(session, guild)
 		case eventName:
 			number, _ := wire.IntField(d, "number")
 			l.model.hears(session, guild, int(number))

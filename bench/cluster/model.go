@@ -60,7 +60,7 @@ type heard struct {
 
 // stream is one guild at one session.
 type stream struct {
-	in   bool      // GUILD_CREATE has come, and no GUILD_DELETE since.
+	in   bool      // GUILD_CREATE has come.
 	came time.Time // When GUILD_CREATE has.
 	last int       // The greatest number so far, -1 before the first.
 	seen []bool
@@ -70,10 +70,11 @@ type stream struct {
 // faults are counts of what must not be, with some words for the first of them.
 type faults struct {
 	lost, doubled, reordered int
+	outages                  int // That sessions were told of.
 	words                    []string
 }
 
-func (f *faults) sum() int { return f.lost + f.doubled + f.reordered }
+func (f *faults) sum() int { return f.lost + f.doubled + f.reordered + f.outages }
 
 // faultWordsMax faults are described.
 const faultWordsMax = 20
@@ -138,14 +139,24 @@ func (m *model) cut(session int) {
 	}
 }
 
-// entered says that GUILD_CREATE has come, or GUILD_DELETE.
-func (m *model) entered(session, guild int, in bool) {
+// entered says that GUILD_CREATE has come.
+func (m *model) entered(session, guild int) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if s := m.sessions[session].streams[guild]; s != nil {
-		if s.in = in; in {
-			s.came = m.now()
-		}
+		s.in, s.came = true, m.now()
+	}
+}
+
+// away says that GUILD_DELETE has come. Nobody deletes guilds here, and of a node that is away no
+// session is told.
+func (m *model) away(session, guild int) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if s := m.sessions[session].streams[guild]; s != nil {
+		s.in = false
+		m.faults.outages++
+		m.faults.say("session %d is told that guild %d is away", session, guild)
 	}
 }
 

@@ -14,7 +14,7 @@ func hearing(answers string) *model {
 		return clock
 	}
 	m.session(0, []int{0})
-	m.entered(0, 0, true)
+	m.entered(0, 0)
 	for _, a := range answers {
 		n := m.post(0, 0)
 		if a != 'p' {
@@ -45,7 +45,7 @@ func TestModelOfStreams(t *testing.T) {
 		m := hearing(c.answers)
 		for _, n := range c.heard {
 			if n == create {
-				m.entered(0, 0, true)
+				m.entered(0, 0)
 				continue
 			}
 			m.hears(0, 0, n)
@@ -60,10 +60,10 @@ func TestModelOfStreams(t *testing.T) {
 
 func TestModelOfSomebodyOutside(t *testing.T) {
 	m := hearing("ff")
-	m.entered(0, 0, false)
+	m.away(0, 0)
 	m.hears(0, 0, 0)
-	if f := m.take(); f.sum() != 1 {
-		t.Errorf("an event of a guild that a session is not in: %+v", f)
+	if f := m.take(); f.outages != 1 || f.reordered != 1 || f.sum() != 2 {
+		t.Errorf("an outage, and an event of a guild that a session is not in: %+v", f)
 	}
 	m.cut(0)
 	if m.cutsOf([]int{0}) != 1 || m.cutsOf([]int{1}) != 0 {

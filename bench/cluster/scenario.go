@@ -245,11 +245,12 @@ func (b *bench) judge(s scenario, cuts int) {
 	b.Samples.Add(s.name+" lost", float64(f.lost))
 	b.Samples.Add(s.name+" doubled", float64(f.doubled))
 	b.Samples.Add(s.name+" reordered", float64(f.reordered))
+	b.Samples.Add(s.name+" outages", float64(f.outages))
 	b.Samples.Add(s.name+" sessions cut", float64(cuts))
 	b.faults.words = append(b.faults.words, f.words...)
 	if f.sum()+cuts > 0 {
-		b.Note("%s: %d lost, %d doubled, %d reordered, %d sessions cut", s.name, f.lost,
-			f.doubled, f.reordered, cuts)
+		b.Note("%s: %d lost, %d doubled, %d reordered, %d outages told, %d sessions cut", s.name,
+			f.lost, f.doubled, f.reordered, f.outages, cuts)
 	}
 	for _, w := range f.words {
 		b.Note("  %s", w)
