@@ -10,6 +10,7 @@ import (
 	"throng/fanout"
 	"throng/node/cluster"
 	"throng/store"
+	"throng/tuning"
 	"throng/wire"
 )
 
@@ -27,6 +28,7 @@ type handMesh struct {
 	slowest    int // how much slower than others a pipe, or a node's way to the log, may be
 	requests   []*handRequest
 	count      requestCount // of those that are over
+	brief      bool
 }
 
 // meshNode is one of them.
@@ -68,7 +70,17 @@ type catchingUp struct {
 }
 
 func newHandMesh(t testing.TB, seed uint64, nodes int, users int) *handMesh {
-	m := &handMesh{t: t, rng: rand.New(rand.NewPCG(seed, 5)), weights: map[string]int{}}
+	return (&handMesh{}).begin(t, seed, nodes, users)
+}
+
+// newBriefMesh is one whose sessions are sent little: of what a run with a few nodes took, a fifth
+// was to clear their journals.
+func newBriefMesh(t testing.TB, seed uint64, nodes int, users int) *handMesh {
+	return (&handMesh{brief: true}).begin(t, seed, nodes, users)
+}
+
+func (m *handMesh) begin(t testing.TB, seed uint64, nodes int, users int) *handMesh {
+	m.t, m.rng, m.weights = t, rand.New(rand.NewPCG(seed, 5)), map[string]int{}
 	for i := range nodes {
 		m.join(fmt.Sprint("node-", i), users)
 	}
@@ -86,6 +98,9 @@ func (m *handMesh) join(name string, users int) *meshNode {
 		s.sweepLooksMax = 1 + m.rng.IntN(50)
 		s.identifyRate, s.resumeRate, s.acceptRate = 0, 0, 0
 		s.guild = fanout.DefaultLimits
+		if m.brief {
+			s.journalBytes = tuning.JournalBytesMin
+		}
 	})
 	c := n.core
 	c.courier.ring = func() { n.rung = true }

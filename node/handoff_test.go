@@ -34,7 +34,7 @@ func newMovers(t *testing.T, seed uint64, nodes, users int) *movers {
 		said:  map[wire.Snowflake]int{},
 		known: map[wire.Snowflake]int{}, homes: map[wire.Snowflake]*meshNode{},
 		extra: map[wire.Snowflake]map[wire.Snowflake]bool{}}
-	m.handMesh = newHandMesh(t, seed, nodes, users)
+	m.handMesh = newBriefMesh(t, seed, nodes, users)
 	for i := range 3 {
 		g := wire.Snowflake(4096 * (i + 1))
 		m.guilds = append(m.guilds, g)

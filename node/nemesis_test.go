@@ -38,7 +38,7 @@ func TestNodesComeAndGo(t *testing.T) {
 
 func comeAndGo(t *testing.T, seed uint64) {
 	m := &nemesis{users: 12, marks: map[wire.Snowflake]int{}}
-	m.handMesh = newHandMesh(t, seed, 3, m.users)
+	m.handMesh = newBriefMesh(t, seed, 3, m.users)
 	for i := range 3 {
 		m.guilds = append(m.guilds, wire.Snowflake(4096*(i+1)))
 	}

@@ -66,15 +66,19 @@ const simMembersShown = 300
 
 // digestOf is the digest of an event's body; equal bodies are read once.
 func (w *world) digestOf(name string, d []byte) string {
-	key := name + string(d)
-	text, ok := w.digests[key]
+	known := w.digests[name]
+	if known == nil {
+		known = map[string]string{}
+		w.digests[name] = known
+	}
+	text, ok := known[string(d)]
 	if !ok {
 		var b simBody
 		if err := json.Unmarshal(d, &b); err != nil {
 			w.fail("%s with a body that is no JSON: %v: %.100q", name, err, d)
 		}
 		text = b.digest(name)
-		w.digests[key] = text
+		known[string(d)] = text
 	}
 	return text
 }

@@ -2,6 +2,7 @@ package node
 
 import (
 	"fmt"
+	"hash/crc32"
 	"math"
 
 	"throng/wire"
@@ -294,8 +295,7 @@ func parseServerFrame(b []byte) (f simFrame, size int, fault string) {
 
 // sum adds bytes to the checksum of the run, by which two runs are compared.
 func (w *world) sum(b []byte) {
-	const prime = 1099511628211
-	for _, c := range b {
-		w.checksum = (w.checksum ^ uint64(c)) * prime
-	}
+	w.checksum = crc32.Update(w.checksum, castagnoli, b)
 }
+
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)

@@ -87,7 +87,7 @@ func TestSimulationOfThousands(t *testing.T) {
 func TestSimulationIsReplayed(t *testing.T) {
 	t.Parallel()
 	for seed := uint64(1); seed <= 5; seed++ {
-		var first, second uint64
+		var first, second uint32
 		var err error
 		compute(func() {
 			first, err = simulate(seed, false, nil)
@@ -103,7 +103,7 @@ func TestSimulationIsReplayed(t *testing.T) {
 }
 
 // simulate runs one seed. The checksum is of all bytes that clients have read.
-func simulate(seed uint64, large bool, tally *simTally) (checksum uint64, err error) {
+func simulate(seed uint64, large bool, tally *simTally) (checksum uint32, err error) {
 	w := newWorld(seed, large)
 	defer func() {
 		if r := recover(); r != nil {

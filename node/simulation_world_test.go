@@ -50,8 +50,8 @@ type world struct {
 	last     wire.Snowflake
 	marks    int
 	pushes   simPushes
-	digests  map[string]string
-	checksum uint64
+	digests  map[string]map[string]string // by event and body
+	checksum uint32
 	tally    map[string]uint64
 	err      error
 }
@@ -84,8 +84,8 @@ const simWall = 1_700_000_000_000
 func newWorld(seed uint64, large bool) *world {
 	w := &world{
 		seed: seed, rng: rand.New(rand.NewPCG(seed, 0x7468726f6e67)), now: 1,
-		ops: map[*guildWork]simOp{}, digests: map[string]string{}, tally: map[string]uint64{},
-		last: simWall << 8,
+		ops: map[*guildWork]simOp{}, digests: map[string]map[string]string{},
+		tally: map[string]uint64{}, last: simWall << 8,
 	}
 	limits := w.draw(large)
 	w.core = newCore(limits, slog.New(simLog{w}), store.NewMemory())

@@ -61,7 +61,7 @@ func buildOnce() (string, error) {
 	}
 	path := filepath.Join(program.folder, "engines")
 	return path, keep(path, func(output string) error {
-		cmd := exec.Command("go", "build", "-trimpath", "-o", output, ".")
+		cmd := exec.Command("go", "build", "-o", output, ".")
 		cmd.Dir = filepath.Join(root, "node", "cluster", "engines")
 		cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOFLAGS=")
 		if text, err := cmd.CombinedOutput(); err != nil {
