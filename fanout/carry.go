@@ -60,6 +60,12 @@ func (g *Guild) EachSession(f func(Handle)) {
 	}
 }
 
+// HasSession says whether a session is in the guild.
+func (g *Guild) HasSession(h Handle) bool {
+	_, in := g.receivers.byHandle[h]
+	return in
+}
+
 // EndCarry is the end of carrying: the guild stays.
 func (g *Guild) EndCarry() { g.carry = nil }
 

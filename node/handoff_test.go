@@ -458,3 +458,34 @@ func TestWhoLeavesAwaitsNothing(t *testing.T) {
 		}
 	}
 }
+
+// TestPassedOnJoinIsAnsweredOnce: a session that has asked the former owner to be let in, and was
+// let in by this node when that was passed on, is told to ask again as one that is in.
+func TestPassedOnJoinIsAnsweredOnce(t *testing.T) {
+	const guild = 4096
+	m := newHandMesh(t, 1, 2, 2)
+	m.putAway(guild, 1, 2)
+	n := m.all[0]
+	m.showOwner(guild, n)
+	first := m.dial(n, 1)
+	m.settle()
+	s := n.shardOf(guild)
+	p, asks := s.guilds[guild], &hold{}
+	p.own = &link{sessions: map[fanout.Handle]bool{}, perLoop: make([]int, len(n.loops))}
+	p.holds = map[int]*hold{ownHold: asks}
+	second := m.dial(n, 2)
+	m.settle()
+	if len(asks.asks) != 1 {
+		t.Fatalf("%d asks wait", len(asks.asks))
+	}
+	ask := asks.asks[0]
+	asks.asks, p.own.sessions[ask.from()] = nil, false
+	s.handleGuild(&passedOn{ask})
+	m.settle()
+	s.turnAwayHeld(guild, p, ownHold)
+	m.settle()
+	if first.guilds != 2 || second.guilds != 2 || second.away != 0 {
+		t.Errorf("heard of the guild %d and %d times, and %d times that it is away", first.guilds,
+			second.guilds, second.away)
+	}
+}

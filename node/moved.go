@@ -199,7 +199,30 @@ func (s *shard) passed(m *farItem) error {
 	return nil
 }
 
-func (m *passedOn) apply(s *shard, g *fanout.Guild) { m.guildMessage.apply(s, g) }
+func (m *passedOn) apply(s *shard, g *fanout.Guild) {
+	m.guildMessage.apply(s, g)
+	m.answered(s, g != nil && g.HasSession(m.from()))
+}
+
+func (m *passedOn) refuse(s *shard, err error) {
+	m.guildMessage.refuse(s, err)
+	m.answered(s, false)
+}
+
+// answered has the link by which a session of this node has asked know that the guild, which is
+// here by now, has taken the session in or refused it: it waits for nothing, and would ask twice if
+// it was told to ask again.
+func (m *passedOn) answered(s *shard, isIn bool) {
+	p := s.guilds[m.id()]
+	if m.kind() != kindJoin || farOf(m) != nil || p == nil || p.own == nil {
+		return
+	}
+	p.own.drop(m.from())
+	if isIn {
+		p.own.sessions[m.from()] = true
+		p.own.perLoop[m.from().Loop]++
+	}
+}
 
 // farOf is what a session of a remote asks, or nil.
 func farOf(m guildMessage) *farAsk {
