@@ -103,7 +103,6 @@ func startChild(t *testing.T) (r *rig, wait func() error) {
 // TestDescriptorsUsedUp opens connections until the node refuses, and far beyond. Nothing ends: the
 // operator gets answers, those who are in stay in, and when some leave others are taken.
 func TestDescriptorsUsedUp(t *testing.T) {
-	t.Parallel()
 	r, wait := startChild(t)
 	var in []*wsClient
 	refused := 0

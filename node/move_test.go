@@ -31,7 +31,6 @@ func hostedEverywhere(t *testing.T, r *rig) (ids [2]string) {
 // the connection is not on, from peers that stay and from peers that reset. Nobody has to be known
 // for that, and the accept that fails for want of descriptors would end every loop.
 func TestMovesCostNoDescriptors(t *testing.T) {
-	t.Parallel()
 	r, wait := startChild(t)
 	request, err := http.NewRequest(http.MethodPut, "http://"+r.doors["admin"]+"/v1/users/1",
 		strings.NewReader(fmt.Sprintf(`{"username":"a","bot":true,"token":"%s"}`, tokenOf(1))))
