@@ -1,8 +1,6 @@
 package node
 
 import (
-	"slices"
-
 	"throng/fanout"
 	"throng/wire"
 	"throng/wire/pack"
@@ -215,20 +213,14 @@ func (s *shard) claimAnswered(m *farItem) error {
 // claimsWithout follows the end of a remote: it will not answer. One that is still a member, and
 // with which things have begun anew, is asked again.
 func (s *shard) claimsWithout(r *remote) {
-	for _, id := range s.claiming() {
-		p := s.claims[id]
-		if _, waits := p.room.claim.asked[r]; waits {
-			s.claim(id, p)
+	s.startSweep(s.claims, func(id wire.Snowflake, p *place) (cost int, more bool) {
+		if s.claims[id] != p {
+			return 1, false
 		}
-	}
-}
-
-// claiming are the guilds that are claimed, ascending.
-func (s *shard) claiming() []wire.Snowflake {
-	all := make([]wire.Snowflake, 0, len(s.claims))
-	for id := range s.claims {
-		all = append(all, id)
-	}
-	slices.Sort(all)
-	return all
+		if _, waits := p.room.claim.asked[r]; !waits {
+			return 1, false
+		}
+		s.claim(id, p)
+		return looksPerClaim, false
+	}, func() {})
 }

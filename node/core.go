@@ -131,6 +131,7 @@ type settings struct {
 	shardInboxMax     int
 	guildWaitMax      int
 	sweepLooksMax     int
+	relinksMax        int
 	membersPassMax    int
 	relayPassMax      int
 	putOffMax         int

@@ -96,6 +96,7 @@ func (m *handMesh) join(name string, users int) *meshNode {
 		s.node = name
 		s.shardInboxMax = 1 << 30
 		s.sweepLooksMax = 1 + m.rng.IntN(50)
+		s.relinksMax = 2
 		s.identifyRate, s.resumeRate, s.acceptRate = 0, 0, 0
 		s.guild = fanout.DefaultLimits
 		if m.brief {

@@ -126,6 +126,7 @@ func (s *shard) closeLink(guild wire.Snowflake, p *place) {
 func (s *shard) removeLink(guild wire.Snowflake) {
 	delete(s.guilds, guild)
 	delete(s.unlinked, guild)
+	delete(s.adrift, guild)
 	s.linked--
 }
 

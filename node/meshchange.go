@@ -35,10 +35,11 @@ type sweep struct {
 	end  func()
 }
 
-// startSweep begins to look at all guilds that there are now, in the order of their ids.
-func (s *shard) startSweep(look func(wire.Snowflake, *place) (int, bool), end func()) {
-	w := &sweep{look: look, end: end, left: make([]wire.Snowflake, 0, len(s.guilds))}
-	for id := range s.guilds {
+// startSweep begins to look at all guilds of a table that there are now, in the order of their ids.
+func (s *shard) startSweep(of map[wire.Snowflake]*place,
+	look func(wire.Snowflake, *place) (int, bool), end func()) {
+	w := &sweep{look: look, end: end, left: make([]wire.Snowflake, 0, len(of))}
+	for id := range of {
 		w.left = append(w.left, id)
 	}
 	slices.Sort(w.left)
@@ -75,7 +76,7 @@ func (m *remoteLost) do(s *shard) {
 	s.claimsWithout(r)
 	s.handsWithout(r)
 	from, of := uint32(0), (*fanout.Guild)(nil) // In which guild.
-	s.startSweep(func(id wire.Snowflake, p *place) (cost int, more bool) {
+	s.startSweep(s.guilds, func(id wire.Snowflake, p *place) (cost int, more bool) {
 		if p.giving != nil && p.giving.to == r {
 			p.giving.to = nil
 		}
@@ -88,7 +89,7 @@ func (m *remoteLost) do(s *shard) {
 			p.link.asks = slices.DeleteFunc(p.link.asks, of)
 			if p.link.to == r {
 				cost = looksPerLink + len(p.link.sessions)*looksPerSession
-				s.relink(id, p)
+				s.lostOwner(id, p)
 			} else {
 				s.endForward(id, p, r, p.link.forwards[r.number], passLost)
 				s.closeLink(id, p)
@@ -120,6 +121,8 @@ func (m *remoteLost) do(s *shard) {
 const (
 	looksPerLink    = 100
 	looksPerSession = 5
+	// looksPerClaim is what asking all other nodes for a guild takes, or its owner.
+	looksPerClaim = 100
 )
 
 func isFar(m guildMessage, r *remote) bool {
@@ -134,7 +137,7 @@ type viewChanged struct{ shardCall }
 func (m *viewChanged) do(s *shard) {
 	s.goOnWaiting()
 	s.offeredAgain()
-	s.startSweep(func(id wire.Snowflake, p *place) (cost int, more bool) {
+	s.startSweep(s.guilds, func(id wire.Snowflake, p *place) (cost int, more bool) {
 		switch {
 		case p.link != nil && len(p.link.asks) > 0 && p.link.to != nil:
 			s.awaitAnew(p)
@@ -147,20 +150,24 @@ func (m *viewChanged) do(s *shard) {
 
 // goOnWaiting has claims and links go on that wait for a view, or for a node that can be reached.
 func (s *shard) goOnWaiting() {
-	for _, id := range s.claiming() {
-		p := s.claims[id]
-		if _, here := s.core.mesh.owner(id); !here || p.room.claim.generation == 0 {
-			s.claim(id, p)
+	s.startSweep(s.claims, func(id wire.Snowflake, p *place) (cost int, more bool) {
+		if s.claims[id] != p {
+			return 1, false
 		}
-	}
-	unlinked := make([]wire.Snowflake, 0, len(s.unlinked))
-	for id := range s.unlinked {
-		unlinked = append(unlinked, id)
-	}
-	slices.Sort(unlinked)
-	for _, id := range unlinked {
-		s.seekOwner(id, s.unlinked[id])
-	}
+		if _, here := s.core.mesh.owner(id); here && p.room.claim.generation > 0 {
+			return 1, false
+		}
+		s.claim(id, p)
+		return looksPerClaim, false
+	}, func() {})
+	s.startSweep(s.unlinked, func(id wire.Snowflake, p *place) (cost int, more bool) {
+		if s.unlinked[id] != p {
+			return 1, false
+		}
+		cost = looksPerClaim + len(p.link.waiting)*looksPerSession
+		s.seekOwner(id, p)
+		return cost, false
+	}, func() {})
 }
 
 // remoteBegun says that a node can be reached.

@@ -11,7 +11,7 @@ import (
 // totals are figures summed over the owners.
 type totals struct {
 	live, detached, guilds        int64
-	links, claims                 int64
+	links, claims, adrift         int64
 	leaving, coming               int64
 	deliveries, writes, sentBytes uint64
 }
@@ -28,6 +28,7 @@ func (n *Node) totals() (t totals) {
 		t.guilds += s.stats.guilds.Load()
 		t.links += s.stats.links.Load()
 		t.claims += s.stats.claims.Load()
+		t.adrift += s.stats.adrift.Load()
 		t.leaving += s.stats.leaving.Load()
 		t.coming += s.stats.coming.Load()
 	}

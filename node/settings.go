@@ -80,6 +80,7 @@ func (s *settings) queues() {
 	s.shardInboxMax = tuning.ShardInboxMax
 	s.guildWaitMax = tuning.GuildWaitMax
 	s.sweepLooksMax = tuning.SweepLooksMax
+	s.relinksMax = tuning.RelinksMax
 	s.membersPassMax = fanout.MembersPassMax
 	s.relayPassMax = tuning.RelayPassMax
 	s.putOffMax = tuning.PutOffMax

@@ -43,6 +43,9 @@ type shard struct {
 	hands       uint64                      // how many there were
 	takings     map[wire.Snowflake]*taking
 	offers      map[wire.Snowflake]*farItem // by views that this node has not seen
+	adrift      map[wire.Snowflake]struct{} // guilds whose owner is lost, and that wait
+	adriftLine  []wire.Snowflake            // the same in order, and some that wait no more
+	relinked    int                         // links that have begun anew since the last tick
 	published   published
 	item        []byte // scratch
 
@@ -81,9 +84,9 @@ func newShard(c *core, index int, ring func()) *shard {
 		claims: map[wire.Snowflake]*place{}, parked: map[wire.Snowflake]*place{},
 		unlinked: map[wire.Snowflake]*place{}, unsaid: map[wire.Snowflake]struct{}{},
 		handings: map[wire.Snowflake]*place{}, takings: map[wire.Snowflake]*taking{},
-		offers: map[wire.Snowflake]*farItem{},
-		inbox:  newInbox[guildMessage](c.limits.shardInboxMax, ring),
-		loads:  newSemaphore(c.limits.guildLoadsMax, c.limits.guildLoadsMax, c.limits.loadMilli),
+		offers: map[wire.Snowflake]*farItem{}, adrift: map[wire.Snowflake]struct{}{},
+		inbox: newInbox[guildMessage](c.limits.shardInboxMax, ring),
+		loads: newSemaphore(c.limits.guildLoadsMax, c.limits.guildLoadsMax, c.limits.loadMilli),
 	}
 	s.stats.init(c, "shard", index, ring)
 	s.stats.clock = &s.stats.thread
@@ -115,6 +118,7 @@ func (s *shard) pass() bool {
 	s.stats.guilds.Store(int64(len(s.guilds) - s.linked))
 	s.stats.links.Store(int64(s.linked))
 	s.stats.claims.Store(int64(len(s.claims)))
+	s.stats.adrift.Store(int64(len(s.adrift)))
 	s.stats.leaving.Store(int64(len(s.handings) + len(s.toHand)))
 	s.stats.coming.Store(int64(len(s.takings)))
 	return len(s.work) > 0
@@ -122,6 +126,9 @@ func (s *shard) pass() bool {
 
 func (s *shard) handle(m guildMessage) {
 	defer s.contain(m)
+	if len(s.adrift) > 0 {
+		s.anew(m.id())
+	}
 	switch m := m.(type) {
 	case *eachGuild:
 		s.each(m)

@@ -58,6 +58,7 @@ func (s *shard) tick() {
 		soonest = at
 	}
 	s.soonest.Store(soonest)
+	s.tickAdrift()
 	s.sayHandouts()
 	slices.Sort(due)
 	for _, id := range due {

@@ -43,5 +43,6 @@ type shardStats struct {
 	guilds          atomic.Int64
 	links           atomic.Int64 // to guilds of other nodes
 	claims          atomic.Int64 // of guilds that others are asked for
+	adrift          atomic.Int64 // links without an owner that wait their turn
 	leaving, coming atomic.Int64 // guilds that are to be handed over, and that are
 }
