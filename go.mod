@@ -11,7 +11,7 @@ require (
 	github.com/golang-jwt/jwt/v5 v5.3.0 // Tokens of -auth jwt.
 	github.com/klauspost/compress v1.20.3 // Deflate and zstd; blocks that can be shared.
 	github.com/nats-io/nats.go v1.55.0 // Pushes to a subject; a cluster's data plane and log.
-	github.com/panjf2000/gnet/v2 v2.10.0 // Carries the sockets: 400 bytes a connection, no goroutine.
+	github.com/panjf2000/gnet/v2 v2.10.0 // Its poller drives the loops: epoll, kqueue, and tasks that wake them.
 	github.com/prometheus/client_golang v1.23.2 // /metrics.
 	github.com/puzpuzpuz/xsync/v3 v3.5.1 // Tables that any goroutine reads without a lock.
 	github.com/valyala/bytebufferpool v1.0.0 // Buffers of the HTTP doors' answers.
@@ -22,7 +22,7 @@ require (
 	go.opentelemetry.io/otel/sdk v1.44.0 // Spans that wait to be sent.
 	go.opentelemetry.io/otel/trace v1.44.0 // Spans.
 	go.opentelemetry.io/proto/otlp v1.10.0 // Tests only: what a collector is sent.
-	golang.org/x/sys v0.48.0 // Socket options, writes past gnet's buffer, epoll of the load generator.
+	golang.org/x/sys v0.48.0 // Sockets of the gateway and their options, epoll of the load generator.
 	google.golang.org/protobuf v1.36.11 // Tests only: the same.
 )
 

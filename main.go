@@ -105,7 +105,7 @@ type group struct {
 }
 
 var groups = []group{
-	{"Doors", []string{"listen", "api", "admin", "admin-token", "public-url"}},
+	{"Doors", []string{"listen", "api", "admin", "admin-token", "public-url", "origin"}},
 	{"State and identity", []string{"data", "demo", "auth", "auth-key"}},
 	{"Sessions", []string{"resume-window", "heartbeat-interval", "max-connections",
 		"identify-concurrency"}},
@@ -171,6 +171,8 @@ func (o *options) bindDoors(f *flag.FlagSet) {
 		"bearer `token` of every admin route but /healthz and /readyz")
 	f.StringVar(&c.PublicURL, "public-url", "",
 		"ws:// or wss:// `URL` told to clients; without it the request's Host")
+	f.StringVar(&c.Origins, "origin", "", "`origins` of web pages that may connect, with commas, "+
+		"as https://app.example.com; without it any")
 
 	f.StringVar(&c.Data, "data", node.DataDefault,
 		"`folder` of the embedded store; \"\" keeps everything in memory")

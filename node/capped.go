@@ -8,7 +8,7 @@ import (
 )
 
 // capped is a listener of HTTP that serves only so many connections at a time, so that HTTP cannot
-// use up the descriptors without which gnet ends. The next one is taken from the kernel and waits.
+// use up the gateway's descriptors. The next one is taken from the kernel and waits.
 //
 // Clients keep connections open that they have no use for at the moment, up to two minutes. If
 // these counted like all others, a pool as large as the cap would keep everybody else waiting for

@@ -39,6 +39,7 @@ type Config struct {
 	Admin      string // Address of the listener for backend and operator.
 	AdminToken string // Bearer token of Admin; required when Admin is not on loopback.
 	PublicURL  string // ws:// or wss:// URL told to clients; "" = from the request's Host.
+	Origins    string // Origins of the pages that may connect, with commas; "" = any.
 
 	Data     string // Folder of the embedded store.
 	InMemory bool   // No store: everything is gone at the end.
@@ -145,6 +146,9 @@ func (c *Config) checkDoors() error {
 		return fmt.Errorf("-admin: %q is not a loopback address, so -admin-token must be set",
 			c.Admin)
 	}
+	if _, err := parseOrigins(c.Origins); err != nil {
+		return fmt.Errorf("-origin: %w", err)
+	}
 	if c.PublicURL == "" {
 		return nil
 	}
@@ -233,8 +237,8 @@ func (c *Config) checkTimes() error {
 	return nil
 }
 
-// withConnections divides the descriptors. Running out of them stops every loop at once, so a
-// number of connections that the limit cannot carry is refused now rather than met later.
+// withConnections divides the descriptors. A number of connections that the limit cannot carry is
+// refused now rather than met later.
 func (c Config) withConnections(descriptors uint64) (Config, error) {
 	most, http := tuning.Descriptors(descriptors, c.Loops)
 	switch {

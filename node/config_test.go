@@ -110,7 +110,7 @@ func TestConfigConnectionsFollowTheDescriptors(t *testing.T) {
 		got         int
 		refused     bool
 	}{
-		{"what is left", 300, 0, 300 - 90 - 6, false},
+		{"what is left", 300, 0, 300 - 120 - 6, false},
 		{"fewer", 300, 100, 100, false},
 		{"one too many", 300, 215, 0, true},
 		{"no room at all", 70, 0, 0, true},

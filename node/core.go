@@ -158,6 +158,7 @@ type settings struct {
 	answersHoldMilli  int64
 	node              string
 	publicURL         string
+	origins           origins
 	trace             string // names the node in HELLO and READY
 	traceJSON         string // the same as a JSON string
 }

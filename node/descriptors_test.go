@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net/http"
 	"os"
 	"os/exec"
 	"strings"
@@ -28,6 +29,10 @@ const childVariable = "THRONG_TEST_NODE"
 
 func TestMain(m *testing.M) {
 	flag.Parse()
+	if os.Getenv(dialVariable) != "" {
+		runDialer()
+		os.Exit(0)
+	}
 	if os.Getenv(childVariable) != "" {
 		if err := runChild(); err != nil {
 			fmt.Fprintln(os.Stderr, err)
@@ -68,6 +73,12 @@ func runChild() error {
 // ended.
 func startChild(t *testing.T) (r *rig, wait func() error) {
 	t.Helper()
+	r, _, wait = startChildProcess(t)
+	return r, wait
+}
+
+func startChildProcess(t *testing.T) (r *rig, pid int, wait func() error) {
+	t.Helper()
 	cmd := exec.Command(os.Args[0], "-test.run", "^$", fmt.Sprintf("-test.v=%v", testing.Verbose()))
 	cmd.Env = append(os.Environ(), childVariable+"="+t.TempDir())
 	cmd.Stderr = os.Stderr
@@ -94,7 +105,7 @@ func startChild(t *testing.T) (r *rig, wait func() error) {
 	if len(r.doors) < 3 {
 		t.Fatalf("the node listens only to %v", r.doors)
 	}
-	return r, func() error {
+	return r, cmd.Process.Pid, func() error {
 		in.Close()
 		return cmd.Wait()
 	}
@@ -173,6 +184,56 @@ func TestDescriptorsUsedUp(t *testing.T) {
 	if status, _, err := r.get("admin", "/healthz"); status != 200 || err != nil {
 		t.Errorf("healthz at the end: %d %v", status, err)
 	}
+	if err := wait(); err != nil {
+		t.Errorf("the node ended with %v", err)
+	}
+}
+
+// TestDescriptorsTakenAway is row 15 of the matrix where the cap does not help: the process may
+// open nothing more, whatever it has been told. It waits, and says so.
+func TestDescriptorsTakenAway(t *testing.T) {
+	r, pid, wait := startChildProcess(t)
+	limit := func(n uint64) {
+		t.Helper()
+		l := &unix.Rlimit{Cur: n, Max: descriptorLimit}
+		if err := unix.Prlimit(pid, unix.RLIMIT_NOFILE, l, nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	inside := r.dial("/")
+	inside.wantOp(wire.OpHello)
+	operator := http.Client{Timeout: patience} // Keeps its connection.
+	ask := func(path string) (status int, body string) {
+		t.Helper()
+		res, err := operator.Get("http://" + r.doors["admin"] + path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer res.Body.Close()
+		b, _ := io.ReadAll(res.Body)
+		return res.StatusCode, string(b)
+	}
+	if status, body := ask("/readyz"); status != 200 {
+		t.Fatalf("readyz: %d %s", status, body)
+	}
+	limit(3)
+	var waiting []*wsClient
+	for range 20 {
+		waiting = append(waiting, r.connect())
+	}
+	until(t, "the node says that it is full", func() bool {
+		status, body := ask("/readyz")
+		return status == 503 && strings.Contains(body, "too many open files")
+	})
+	inside.send(1, "null")
+	inside.wantOp(wire.OpHeartbeatAck)
+	limit(descriptorLimit)
+	for _, c := range waiting {
+		c.upgrade("/")
+		c.wantOp(wire.OpHello)
+	}
+	until(t, "ready", func() bool { status, _ := ask("/readyz"); return status == 200 })
+	operator.CloseIdleConnections()
 	if err := wait(); err != nil {
 		t.Errorf("the node ended with %v", err)
 	}

@@ -14,7 +14,7 @@
 // come back as messages. It never sends an event of a guild before that guild's GUILD_CREATE, and
 // never skips a sequence number: a session that cannot be served in order is closed and told.
 //
-// Only main imports it. The loops and shards here know no gnet: engine.go drives them in a
+// Only main imports it. The loops and shards here know no poller: engine.go drives them in a
 // process, simulation_test.go drives them in one goroutine from a seed.
 //
 // Start reading at loop.go, then socket.go (bytes in), identify.go (a session begins), shard.go

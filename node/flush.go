@@ -6,10 +6,10 @@ package node
 // buffer. When the node is idle an event leaves at once; when it is busy ten events leave in one
 // write. There is no timer and no added delay: the batch is what came while the last was written.
 //
-// The buffer is the loop's own and is written synchronously, partial writes and all, past gnet's
-// outbound buffer: that one copies what the kernel does not take, without a limit, and never says
-// when it has drained. Here a session that cannot be written keeps nothing but its place in the
-// journal, and is looked at again on the tick.
+// The buffer is the loop's own and is written synchronously, partial writes and all. To keep what
+// the kernel does not take, as event libraries do, is a copy for each slow reader without a limit.
+// Here a session that cannot be written keeps nothing but its place in the journal, and is looked
+// at again on the tick.
 
 // flushSoon writes to so many of the sessions that were given what few others get.
 func (l *loop) flushSoon(sessions int) {

@@ -13,7 +13,7 @@ import (
 	"throng/wire"
 )
 
-// handNode is loops and shards without gnet, goroutines or a clock: a test says who runs, and what
+// handNode is loops and shards without poller, goroutine or clock: a test says who runs, and what
 // time it is. Workers are a list of jobs, bounded as the real queue is.
 type handNode struct {
 	*core

@@ -15,6 +15,11 @@ func (l *loop) handshake(k *socket, buf []byte) (consumed int) {
 	if fault == nil && n == 0 {
 		return 0
 	}
+	reason := HandshakeRefused
+	if fault == nil && !l.core.limits.origins.allow(h.Origin) {
+		reason, fault = OriginRefused, &wire.HandshakeError{Status: http.StatusForbidden,
+			Reason: "This page may not connect."}
+	}
 	if fault == nil && !l.core.accepts.take(l.core.clock()) {
 		fault = &wire.HandshakeError{Status: http.StatusServiceUnavailable,
 			Reason: "Too many connections are being opened; come again in a second."}
@@ -26,7 +31,7 @@ func (l *loop) handshake(k *socket, buf []byte) (consumed int) {
 	if fault != nil {
 		k.control = wire.AppendHandshakeRefusal(k.control, fault)
 		l.write(k)
-		l.closeSocket(k, HandshakeRefused, "")
+		l.closeSocket(k, reason, "")
 		return len(buf)
 	}
 	reply := wire.AppendHandshakeReply(nil, h.Key)

@@ -1,11 +1,16 @@
 package node
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"net"
 	"strconv"
+	"syscall"
 
 	"golang.org/x/sys/unix"
+
+	"throng/tuning"
 )
 
 // claim finds out where the gateway will listen, and keeps the port until release is called.
@@ -66,4 +71,35 @@ func bindAny(ip net.IP) (fd, port int, err error) {
 		return fd, a.Port, nil
 	}
 	return fd, 0, nil
+}
+
+// listen opens one of the gateway's listeners. What it is set to, those that it accepts inherit.
+func listen(address string, cfg Config) (fd int, err error) {
+	config := net.ListenConfig{Control: func(_, _ string, c syscall.RawConn) error {
+		var err error
+		set := func(fd, level, option, value int) {
+			err = errors.Join(err, unix.SetsockoptInt(fd, level, option, value))
+		}
+		failed := c.Control(func(fd uintptr) {
+			set(int(fd), unix.SOL_SOCKET, unix.SO_REUSEPORT, 1)
+			set(int(fd), unix.IPPROTO_TCP, unix.TCP_NODELAY, 1)
+			if cfg.SocketSendBuffer > 0 {
+				set(int(fd), unix.SOL_SOCKET, unix.SO_SNDBUF, int(cfg.SocketSendBuffer))
+			}
+			if cfg.SocketReceiveBuffer > 0 {
+				set(int(fd), unix.SOL_SOCKET, unix.SO_RCVBUF, int(cfg.SocketReceiveBuffer))
+			}
+		})
+		return errors.Join(err, failed)
+	}}
+	config.SetMultipathTCP(false) // It takes more memory, and has no TCP_USER_TIMEOUT.
+	l, err := config.Listen(context.Background(), "tcp", address)
+	if err != nil {
+		return -1, err
+	}
+	fd, err = descriptorOf(l)
+	if err == nil {
+		setUserTimeout(fd, tuning.TCPUserTimeout)
+	}
+	return fd, err
 }

@@ -10,7 +10,7 @@ import (
 
 // loop is one event loop: a part of the node's sockets and sessions, and everything these need.
 //
-// It runs on one goroutine, its driver's: gnet's event loop in a process, the simulation in a
+// It runs on one goroutine, its driver's: one of the engine's in a process, the simulation in a
 // test. The driver calls opened, traffic, ended, pass and tick; nothing else touches a loop's
 // fields. A loop never waits.
 type loop struct {

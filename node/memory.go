@@ -1,30 +1,28 @@
 package node
 
 import (
-	"reflect"
-
 	"throng/store"
 	"throng/wire"
 )
 
 // Parts of memory, as they are told.
 const (
-	partJournals  = "journals"  // frames, for sending and resuming; all of the room for them
-	partSessions  = "sessions"  // sessions and their lists of guilds
-	partOutbox    = "outbox"    // sessions' places in the journals
-	partSockets   = "sockets"   // connections, on our side
-	partGnet      = "gnet"      // and on gnet's
-	partTimers    = "timers"    //
-	partRelays    = "relays"    // receivers of guilds on loops
-	partReceivers = "receivers" // receivers at guilds
-	partMembers   = "members"   // records of members
-	partPresences = "presences" //
-	partLists     = "lists"     // member lists that somebody looks at
-	partGuilds    = "guilds"    // documents of guilds, and the rest of them
-	partUsers     = "users"     //
-	partIndexes   = "indexes"   // sessions by user, guilds by channel
-	partInboxes   = "inboxes"   //
-	partStreams   = "streams"   // compressors that connections have of their own
+	partJournals  = "journals"    // frames, for sending and resuming; all of the room for them
+	partSessions  = "sessions"    // sessions and their lists of guilds
+	partOutbox    = "outbox"      // sessions' places in the journals
+	partSockets   = "sockets"     // of the protocol
+	partConns     = "connections" // descriptors, and loops' tables of them
+	partTimers    = "timers"      //
+	partRelays    = "relays"      // receivers of guilds on loops
+	partReceivers = "receivers"   // receivers at guilds
+	partMembers   = "members"     // records of members
+	partPresences = "presences"   //
+	partLists     = "lists"       // member lists that somebody looks at
+	partGuilds    = "guilds"      // documents of guilds, and the rest of them
+	partUsers     = "users"       //
+	partIndexes   = "indexes"     // sessions by user, guilds by channel
+	partInboxes   = "inboxes"     //
+	partStreams   = "streams"     // compressors that connections have of their own
 )
 
 // memory says what the loop holds. It is called on the loop's goroutine and takes 1 ms at most.
@@ -40,23 +38,16 @@ func (l *loop) memory() *measured {
 	})
 	r.part(m, partSessions, live, bytes)
 
-	var conn reflect.Type
 	bytes = store.Slice(&r.Ruler, l.sockets) + store.Slice(&r.Ruler, l.gens) +
 		store.Slice(&r.Ruler, l.unused) + r.Sum(len(l.sockets), func(i int) int {
-		k := l.sockets[i]
-		if k == nil {
-			return 0
-		}
-		if x, ok := k.io.(*connection); ok && conn == nil {
-			conn = reflect.TypeOf(x.conn).Elem()
-		}
-		return k.memory(&r.Ruler)
+		return l.sockets[i].memory(&r.Ruler)
 	})
 	sockets := len(l.sockets) - len(l.unused)
 	r.part(m, partSockets, sockets, bytes)
-	if conn != nil {
-		r.part(m, partGnet, sockets, gnetBytes(&r.Ruler, conn, sockets))
-	}
+	bytes = r.Map(sockets, connectionSlotBytes) + r.Sum(len(l.sockets), func(i int) int {
+		return l.sockets[i].connectionMemory(&r.Ruler)
+	})
+	r.part(m, partConns, sockets, bytes)
 
 	timers, bytes := 0, 0
 	for i := range l.wheel.buckets {
@@ -87,10 +78,10 @@ func (s *session) memory(r *store.Ruler) int {
 }
 
 func (k *socket) memory(r *store.Ruler) int {
-	bytes := r.Heap(sizeOf[socket]()) + store.Slice(r, k.control)
-	if _, ok := k.io.(*connection); ok {
-		bytes += r.Heap(sizeOf[connection]())
+	if k == nil {
+		return 0
 	}
+	bytes := r.Heap(sizeOf[socket]()) + store.Slice(r, k.control)
 	if k.opening != nil {
 		bytes += r.Heap(sizeOf[opening]())
 	}
@@ -100,20 +91,18 @@ func (k *socket) memory(r *store.Ruler) int {
 	return bytes
 }
 
-// What gnet holds for a connection, beside its conn, which is not to be seen but for its size: the
-// peer's address in two forms, the callback of its poller, and a place in the table by descriptor.
-const (
-	gnetAddressBytes  = 48 // net.TCPAddr
-	gnetIPBytes       = 16
-	gnetSockaddrBytes = 28
-	gnetCallbackBytes = 16
-	gnetSlotBytes     = 16
-)
+// connectionSlotBytes is a place in a driver's table: a descriptor and what it leads to.
+const connectionSlotBytes = 16
 
-func gnetBytes(r *store.Ruler, conn reflect.Type, sockets int) int {
-	each := r.Heap(int(conn.Size())) + r.Heap(gnetAddressBytes) + r.Heap(gnetIPBytes) +
-		r.Heap(gnetSockaddrBytes) + r.Heap(gnetCallbackBytes)
-	return sockets*each + r.Map(sockets, gnetSlotBytes)
+func (k *socket) connectionMemory(r *store.Ruler) int {
+	if k == nil {
+		return 0
+	}
+	x, ok := k.io.(*connection)
+	if !ok {
+		return 0
+	}
+	return r.Heap(sizeOf[connection]()) + store.Slice(r, x.rest)
 }
 
 // memory is what the queue takes, without the messages.

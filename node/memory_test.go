@@ -128,7 +128,7 @@ func TestMemoryOfANode(t *testing.T) {
 		sum += p.Bytes
 	}
 	if parts[partJournals].Bytes < 2*8<<20*9/10 || parts[partSessions].Count != 5 ||
-		parts[partGnet].Count != 5 || parts[partGnet].Bytes < 5*300 ||
+		parts[partConns].Count != 5 || parts[partConns].Bytes < 5*80 ||
 		parts[partReceivers].Bytes < 5*72 || parts[partMembers].Count != 1 {
 		t.Errorf("got %s", body)
 	}

@@ -80,6 +80,7 @@ var (
 	descPermits     = desc("permits", "Permits that are held, by resource.", "resource")
 	descRefused     = desc("permits_refused_total", "Permits that were refused.", "resource")
 	descAbandoned   = desc("abandoned_total", "Requests left undone: who asked had gone.")
+	descAccepts     = desc("accept_errors_total", "Accepts that failed, by error.", "error")
 	descPanics      = desc("panics_total", "Panics that were contained.")
 )
 
@@ -108,6 +109,9 @@ func (c *collector) Collect(out chan<- prometheus.Metric) {
 	count(descSent, t.sentBytes)
 	count(descPanics, core.panics.Load())
 	count(descAbandoned, core.abandoned.Load())
+	for name, n := range c.node.engine.gate.failuresByName() {
+		count(descAccepts, n, name)
+	}
 	permits := func(resource string, held int64, refused uint64) {
 		gauge(descPermits, float64(held), resource)
 		count(descRefused, refused, resource)

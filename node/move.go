@@ -1,150 +1,135 @@
 package node
 
 import (
-	"context"
 	"errors"
+	"io"
 	"net"
+	"net/netip"
 	"os"
+	"syscall"
 
-	"github.com/panjf2000/gnet/v2"
+	"github.com/panjf2000/gnet/v2/pkg/queue"
 	"golang.org/x/sys/unix"
 )
 
 // Moving a socket to another loop, for a RESUME; see resume.go.
 //
-// The descriptor is duplicated at once, while it is certainly ours, and gnet closes the original. A
-// moving connection is counted like any other, and holds one descriptor like any other: who would
-// send the node RESUMEs for other loops' sessions could otherwise have it open more than it may,
-// and the accept that then fails ends all loops. Enrolling takes two more for a moment, so only
-// tuning.MoversMax do that at a time.
+// The descriptor itself moves: one poller forgets it and the other is told of it, so that it costs
+// no other descriptor, and is counted as one connection all the time. Nobody holds it in between
+// but the task that the other loop has been given, and there are no more of these than connections.
 
 // move is a connection between two loops.
 type move struct {
 	fd     int
-	conn   net.Conn // In its place, if it has been one of Go's.
+	remote endpoint
 	to     *driver
 	socket *movedSocket
 }
 
-// Move duplicates the descriptor and lines it up for the other loop.
+// Move takes the descriptor away from this loop and gives it to the other one, or to the node of
+// the session that it wants.
 func (x *connection) Move(to *loop, m *movedSocket) {
-	e := x.driver.engine
-	fd, err := x.conn.Dup()
+	d := x.driver
 	x.moved = true
-	e.core.connections.Add(1) // The original is counted until it is closed.
-	if err != nil {
-		e.core.log.Warn("resume: the descriptor cannot be duplicated", "error", err)
-		e.strand(m)
-		return
+	delete(d.connections, int(x.fd))
+	err := d.poller.Delete(int(x.fd))
+	moving := move{fd: int(x.fd), remote: x.remote, to: d.engine.drivers[to.index], socket: m}
+	switch {
+	case err != nil:
+		_ = unix.Close(moving.fd)
+		d.engine.strand(moving)
+	case len(m.far) > 0:
+		go d.engine.away(moving)
+	default:
+		d.engine.lineUp(moving)
 	}
-	moving := move{fd: fd, to: e.drivers[to.index], socket: m}
-	if len(m.far) > 0 {
-		go e.away(moving)
-		return
-	}
-	e.lineUp(moving)
 }
 
-// lineUp has a connection enrolled, unless too many wait for that.
+// lineUp gives a connection to its new loop.
 func (e *engine) lineUp(m move) {
-	select {
-	case e.moves <- m:
-	default:
-		if m.conn != nil {
-			_ = m.conn.Close()
-		} else {
-			_ = unix.Close(m.fd)
-		}
-		e.strand(m.socket)
+	if !m.to.trigger(queue.LowPriority, func(any) error { return m.to.arrive(m) }) {
+		_ = unix.Close(m.fd)
+		e.strand(m)
 	}
+}
+
+// arrive takes a connection in that another loop, or another node, has given up.
+func (d *driver) arrive(m move) error {
+	x := &connection{driver: d, fd: int32(m.fd), remote: m.remote}
+	if err := d.register(x); err != nil {
+		d.engine.core.log.Debug("resume: the connection cannot change its loop", "error", err)
+		d.engine.strand(m)
+		return nil
+	}
+	d.guard(x, func() {
+		d.loop.stats.on(kindOpened, 0)
+		var consumed int
+		x.socket, consumed = d.loop.adopted(x, m.socket)
+		x.keep(m.socket.rest[consumed:])
+		d.loop.afterTraffic()
+	})
+	d.settle(x)
+	return nil
 }
 
 // away has a connection carried to the node of the session that it wants, or gives it to the loop
 // when that is not to be.
 func (e *engine) away(m move) {
-	conn, err := m.take()
-	if err != nil {
-		e.core.tunnels.release()
-		e.strand(m.socket)
+	conn, err := m.conn()
+	if err == nil && e.core.tunnels.carry(conn, m.socket) {
+		e.left(m.remote)
 		return
 	}
-	m.conn = conn
-	if e.core.tunnels.carry(conn, m.socket) {
-		e.core.connections.Add(-1)
+	if err != nil {
+		e.core.tunnels.release()
+	} else {
+		m.fd, err = descriptorOf(conn)
+	}
+	if err != nil {
+		e.strand(m)
 		return
 	}
 	e.lineUp(m)
 }
 
-// take makes the descriptor a connection of Go's.
-func (m *move) take() (net.Conn, error) {
-	if m.conn != nil {
-		return m.conn, nil
-	}
+// conn makes the descriptor a connection of Go's, which has another descriptor.
+func (m *move) conn() (net.Conn, error) {
 	f := os.NewFile(uintptr(m.fd), "moved")
 	defer f.Close()
 	return net.FileConn(f)
 }
 
-// move enrols one connection after the other.
-func (e *engine) move(ended <-chan struct{}) {
-	for {
-		select {
-		case m := <-e.moves:
-			if err := e.enrol(m, ended); err != nil {
-				e.core.log.Debug("resume: the connection cannot change its loop", "error", err)
-				e.strand(m.socket)
-			}
-		case <-ended:
-			return
-		}
-	}
-}
-
 // strand gives up a connection that has not arrived. Its descriptor is closed.
-func (e *engine) strand(m *movedSocket) {
-	e.core.connections.Add(-1)
+func (e *engine) strand(m move) {
+	e.left(m.remote)
 	e.core.closes[ConnectionLost].Add(1)
-	e.core.dropStream(m.stream)
+	e.core.dropStream(m.socket.stream)
 }
 
-var (
-	errPeerGone   = errors.New("the peer has gone")
-	errNoSockets  = errors.New("the loop has no sockets yet")
-	errNotArrived = errors.New("the loop did not take it")
-)
+var errNoDescriptor = errors.New("the connection has no descriptor")
 
-// enrol gives a connection to its new loop and waits until it is there.
-func (e *engine) enrol(m move, ended <-chan struct{}) error {
-	conn, err := m.take()
+// descriptorOf takes the descriptor of a connection or listener of Go's, which ends with that.
+func descriptorOf(of io.Closer) (fd int, err error) {
+	defer of.Close()
+	s, ok := of.(syscall.Conn)
+	if !ok {
+		return -1, errNoDescriptor
+	}
+	raw, err := s.SyscallConn()
 	if err != nil {
-		return err
+		return -1, err
 	}
-	l := m.to.events.Load()
-	switch {
-	case conn.RemoteAddr() == nil:
-		// NB: gnet would ask a peer that has reset for its address, panic, and keep the descriptor.
-		err = errPeerGone
-	case l == nil:
-		err = errNoSockets
-	}
+	failed := raw.Control(func(of uintptr) { fd, err = duplicate(int(of)) })
+	return fd, errors.Join(err, failed)
+}
+
+func duplicate(fd int) (int, error) { return unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, 0) }
+
+// endpointFrom reads what Remote has said on another node.
+func endpointFrom(remote string) endpoint {
+	a, err := netip.ParseAddrPort(remote)
 	if err != nil {
-		_ = conn.Close()
-		return err
+		return endpoint{}
 	}
-	ctx := gnet.NewContext(context.Background(), m.socket)
-	arrived, err := (*l).Enroll(ctx, conn)
-	if err != nil {
-		_ = conn.Close()
-		return err
-	}
-	select {
-	case r := <-arrived:
-		if r.Err == nil && !m.socket.arrived {
-			r.Err = errNotArrived
-		}
-		return r.Err
-	case <-ended:
-		return nil
-	}
+	return endpointOf(a)
 }

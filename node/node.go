@@ -91,9 +91,9 @@ func New(cfg Config, log *slog.Logger) (*Node, error) {
 	}
 	n.workers, n.keeper = newWorkers(c, tuning.WorkerQueueMax), newKeeper(c, tuning.KeeperQueueMax)
 	c.submit, c.keep, c.keepFull = n.workers.submit, n.keeper.keep, n.keeper.full
-	n.engine = newEngine(c, cfg.Listen)
+	n.engine = newEngine(c, newGate(c))
 	for i := range cfg.Loops {
-		c.loops = append(c.loops, n.engine.addLoop(i))
+		c.loops = append(c.loops, n.engine.addLoop(i, cfg))
 	}
 	if cfg.OTLP == "" {
 		return n, nil
@@ -315,6 +315,13 @@ func (s *shard) run(wake, stop <-chan struct{}) {
 	}
 }
 
+// Inherit has the gateway accept on what another process's Listeners returned, in place of -listen.
+// It is to be called before Run.
+func (n *Node) Inherit(listeners []*os.File) error { return n.engine.gate.inherit(listeners) }
+
+// Listeners are duplicates of the gateway's listeners, for another process.
+func (n *Node) Listeners() ([]*os.File, error) { return n.engine.gate.files() }
+
 // Abort ends the node now: Run returns without a drain.
 func (n *Node) Abort() { n.abortOnce.Do(func() { close(n.abort) }) }
 
@@ -335,14 +342,16 @@ type doors struct {
 
 // openDoors takes the three addresses, so that a start fails before anything is served.
 func (n *Node) openDoors() (*doors, error) {
-	d := &doors{log: n.log}
+	d := &doors{log: n.log, release: func() {}}
 	var err error
-	if d.gateway, d.release, err = claim(n.cfg.Listen); err != nil {
-		return nil, fmt.Errorf("-listen: %w", err)
+	if len(n.engine.gate.opened) == 0 {
+		if n.engine.gate.address, d.release, err = claim(n.cfg.Listen); err != nil {
+			return nil, fmt.Errorf("-listen: %w", err)
+		}
 	}
-	n.engine.address = d.gateway
+	d.gateway = n.engine.gate.address
 	// The backend and the operator get in when clients use all of theirs.
-	admin := n.cfg.APIConnections / 2
+	admin := max(n.cfg.APIConnections/2, tuning.AdminConnectionsMin)
 	if d.client, err = listenCapped(n.cfg.API, n.cfg.APIConnections-admin); err != nil {
 		return nil, fmt.Errorf("-api: %w", err)
 	}

@@ -13,6 +13,7 @@ const (
 	ConnectionLost
 	HandshakeRefused
 	HandshakeTimeout
+	OriginRefused
 	BadVersion
 	BadEncoding
 	ProtocolViolation
@@ -66,6 +67,8 @@ var closeRows = [closeReasonCount]closeRow{
 		"The upgrade request was malformed; it was answered with an HTTP status."},
 	HandshakeTimeout: {"handshake_timeout", 0, false,
 		"The upgrade request was not complete in time."},
+	OriginRefused: {"origin_refused", 0, false,
+		"A web page that -origin does not name; it was answered with 403."},
 	BadVersion: {"bad_version", wire.CloseInvalidVersion, false,
 		"v is neither 9 nor 10."},
 	BadEncoding: {"bad_encoding", wire.CloseDecode, false,

@@ -22,7 +22,6 @@ type movedSocket struct {
 	control  []byte         // what had not been written
 	stream   *stream
 	asked    wire.Compression
-	arrived  bool // set by the loop that it has come to
 }
 
 // resume takes a RESUME. It comes on a new socket, most likely on another loop than the session's.

@@ -11,6 +11,7 @@ import (
 // settingsOf puts the limits of package tuning and those of the flags in the loops' units.
 func settingsOf(cfg Config) settings {
 	name := cfg.Node
+	allowed, _ := parseOrigins(cfg.Origins) // Has been checked.
 	s := settings{
 		wire: wire.Limits{
 			HeaderBytes: tuning.HandshakeBytesMax, Headers: tuning.HandshakeHeadersMax,
@@ -64,6 +65,7 @@ func settingsOf(cfg Config) settings {
 		sealBytesMin:      tuning.PayloadCompressBytesMin,
 		node:              name,
 		publicURL:         cfg.PublicURL,
+		origins:           allowed,
 		trace:             name,
 		traceJSON:         string(wire.AppendString(nil, name)),
 	}

@@ -42,16 +42,20 @@ func (n *Node) takeTunnel(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	conn, err := switchProtocol(w, m)
+	moving := move{to: n.engine.drivers[home], remote: endpointFrom(m.remote), socket: m}
 	if err == nil {
 		watchPeer(conn)
 		conn, err = n.core.tunnels.plain(conn)
 	}
+	if err == nil {
+		moving.fd, err = descriptorOf(conn)
+	}
 	if err != nil {
 		n.log.Debug("resume: a connection from another node is lost", "error", err)
-		n.engine.strand(m)
+		n.engine.strand(moving)
 		return
 	}
-	n.engine.lineUp(move{conn: conn, to: n.engine.drivers[home], socket: m})
+	n.engine.lineUp(moving)
 }
 
 // readFacts reads what a request for a tunnel says. A status says what is wrong with it.

@@ -194,5 +194,8 @@ func (n *Node) Ready() error {
 	if c := n.core; c.connections.Load() >= c.limits.connectionsMax {
 		return fmt.Errorf("the node is full: %d connections", c.limits.connectionsMax)
 	}
+	if err := n.engine.gate.fault(); err != nil {
+		return fmt.Errorf("the node is full, no connection can be accepted: %w", err)
+	}
 	return nil
 }

@@ -92,7 +92,7 @@ func TestWheelMeetsEveryDeadline(t *testing.T) {
 	}
 }
 
-// handLoop is a loop without gnet, whose clock and ticks are the test's.
+// handLoop is a loop without a poller, whose clock and ticks are the test's.
 type handLoop struct {
 	*loop
 	now int64

@@ -37,22 +37,29 @@ const (
 	ResumeRateMax  = 20_000
 	ResumeBurstMax = 80_000
 
-	// DescriptorReserve are descriptors never given to gateway connections: 3 standard streams,
-	// the store's file, 3 listeners, APIConnectionsMin and one that waits at each door, two
-	// duplicates for each of MoversMax, two for each of PushConnectionsMax while it connects anew,
-	// and 8 for what the runtime and the host check open: 3+1+3+32+2+32+8+8 = 89.
-	DescriptorReserve = 90
+	// AcceptPassMax connections are accepted before a loop serves its sockets: a millisecond.
+	AcceptPassMax = 32
 
-	// MoversMax connections change their loop at a time, for a RESUME, and MovesMax wait for it;
-	// then they are closed, and their clients come back.
-	MoversMax = 16
-	MovesMax  = 65_536
+	// AcceptPauseMin is how long a listener rests after an accept that failed for want of
+	// something, and twice as long each time up to AcceptPauseMax: what is short is given back by
+	// connections that end, and a second is what the next client hardly notices.
+	AcceptPauseMin = 5 * time.Millisecond
+	AcceptPauseMax = time.Second
+
+	// DescriptorReserve are descriptors never given to gateway connections: 3 standard streams,
+	// the store's file, 2 listeners of HTTP, APIConnectionsMin and one that waits at each of the
+	// doors, two for each of PushConnectionsMax while it connects anew, and 8 for what the runtime
+	// and the host check open: 3+1+2+96+2+8+8 = 120.
+	DescriptorReserve = 120
 
 	// DescriptorsPerLoop: an epoll descriptor, a wake-up descriptor and the loop's own listener.
 	DescriptorsPerLoop = 3
 
-	// APIConnectionsMin is how many HTTP connections fit in the reserve on the smallest host.
-	APIConnectionsMin = 32
+	// APIConnectionsMin is how many HTTP connections fit in the reserve on the smallest host:
+	// AdminConnectionsMin of the operator and the backend, who get in when clients use all of
+	// theirs, and 32 of clients.
+	APIConnectionsMin   = AdminConnectionsMin + 32
+	AdminConnectionsMin = 64
 
 	// APIConnectionsMax is the most that any host gives to HTTP; see Descriptors.
 	APIConnectionsMax = 4096
@@ -328,7 +335,7 @@ const (
 	_ = uint(100 - MemoryLimitPercent)                      // A share is no more than the whole.
 
 	// See DescriptorReserve.
-	_ = uint(DescriptorReserve - APIConnectionsMin - 2*MoversMax - 2*PushConnectionsMax - 17)
+	_ = uint(DescriptorReserve - APIConnectionsMin - 2*PushConnectionsMax - 16)
 )
 
 // HeartbeatDeadAfter is how long a connection may be silent: one and a half intervals, since the

@@ -123,13 +123,13 @@ func TestDescriptorsKeepTheReserve(t *testing.T) {
 		loops         int
 		gateway, http int
 	}{
-		{"nothing known", 0, 2, 0, 32},
-		{"smaller than the reserve", 60, 2, 0, 32},
-		{"a test's limit", 300, 2, 300 - 90 - 6, 32},
-		{"a shell's limit", 1024, 4, 1024 - 90 - 12, 32},
-		{"a build machine", 20_000, 2, 20_000 - 90 - 6 - (312 - 32), 312},
-		{"a million", 1 << 20, 64, 1<<20 - 90 - 192 - (4096 - 32), 4096},
-		{"no limit at all", 1<<64 - 1, 1, 1<<30 - 90 - 3 - (4096 - 32), 4096},
+		{"nothing known", 0, 2, 0, 96},
+		{"smaller than the reserve", 60, 2, 0, 96},
+		{"a test's limit", 300, 2, 300 - 120 - 6, 96},
+		{"a shell's limit", 1024, 4, 1024 - 120 - 12, 96},
+		{"a build machine", 20_000, 2, 20_000 - 120 - 6 - (312 - 96), 312},
+		{"a million", 1 << 20, 64, 1<<20 - 120 - 192 - (4096 - 96), 4096},
+		{"no limit at all", 1<<64 - 1, 1, 1<<30 - 120 - 3 - (4096 - 96), 4096},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			gateway, http := Descriptors(c.limit, c.loops)

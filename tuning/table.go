@@ -57,13 +57,17 @@ func opening() []Limit {
 		also(count("IdentifyBurstMax", IdentifyBurstMax, "at once", "")),
 		count("ResumeRateMax", ResumeRateMax, "a second", "RESUMEs; then op 9, resumable"),
 		also(count("ResumeBurstMax", ResumeBurstMax, "at once", "")),
-		count("DescriptorReserve", DescriptorReserve, "descriptors", "store, listeners, HTTP"),
-		count("MoversMax", MoversMax, "connections",
-			"that change their loop to resume; what is above it is closed"),
-		also(count("MovesMax", MovesMax, "waiting", "")),
-		count("DescriptorsPerLoop", DescriptorsPerLoop, "descriptors", "epoll, wake-up, listener"),
-		count("APIConnectionsMin", APIConnectionsMin, "on a small host", "connections, HTTP"),
-		also(count("APIConnectionsMax", APIConnectionsMax, "on a large one", "")),
+		count("AcceptPassMax", AcceptPassMax, "connections", "accepted before a loop serves its "+
+			"sockets; pauses after an accept that fails, each twice the last"),
+		also(span("AcceptPauseMin", AcceptPauseMin, "")),
+		also(span("AcceptPauseMax", AcceptPauseMax, "")),
+		count("DescriptorReserve", DescriptorReserve, "descriptors",
+			"store, listeners, HTTP; a loop's epoll, wake-up, listener"),
+		also(count("DescriptorsPerLoop", DescriptorsPerLoop, "a loop", "")),
+		count("APIConnectionsMin", APIConnectionsMin, "on a small host",
+			"connections, HTTP, so many of them for `-admin`; on a large one"),
+		also(count("AdminConnectionsMin", AdminConnectionsMin, "for the operator", "")),
+		also(count("APIConnectionsMax", APIConnectionsMax, "connections", "")),
 	}
 }
 

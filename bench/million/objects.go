@@ -19,12 +19,8 @@ var objects = []struct {
 	name      string
 	functions []string
 }{
-	{"gnet's connection, its addresses and its place in gnet's table",
-		[]string{"github.com/panjf2000/gnet/v2.newStreamConn",
-			"github.com/panjf2000/gnet/v2.(*connMatrix).",
-			"github.com/panjf2000/gnet/v2.(*eventloop).accept"}},
-	{"transport, between gnet's connection and the socket",
-		[]string{"throng/node.(*engine).OnOpen"}},
+	{"connection: descriptor, address, place in its loop's table",
+		[]string{"throng/node.(*driver).welcome", "throng/node.(*driver).register"}},
 	{"socket: parser, limits, deadlines", []string{"throng/node.(*loop).opened"}},
 	{"session, and its list of guilds", []string{"throng/node.(*loop).begin",
 		"throng/node.(*core).guildsOf", "throng/store.(*memory).GuildsOf"}},

@@ -3,9 +3,8 @@ package main
 import "testing"
 
 func TestObjectsByTheNearestFunction(t *testing.T) {
-	const gnet = "github.com/panjf2000/gnet/v2."
-	accepted := []string{"throng/node.(*driver).guard", "throng/node.(*engine).OnOpen",
-		gnet + "(*eventloop).accept"}
+	accepted := []string{"throng/node.(*driver).guard", "throng/node.(*driver).welcome",
+		"throng/node.(*driver).accept"}
 	for _, test := range []struct {
 		name  string
 		stack []string
@@ -13,13 +12,14 @@ func TestObjectsByTheNearestFunction(t *testing.T) {
 	}{
 		{"a table's growth counts as its owner's", []string{"runtime.growslice",
 			"throng/node.(*wheel).add", "throng/node.(*loop).opened"}, "timers"},
-		{"opened by gnet's callback", append([]string{"throng/node.(*loop).opened",
-			"throng/node.(*engine).OnOpen.func1"}, accepted...),
+		{"opened by the driver", append([]string{"throng/node.(*loop).opened",
+			"throng/node.(*driver).welcome.func1"}, accepted...),
 			"socket: parser, limits, deadlines"},
-		{"the callback itself", accepted[1:],
-			"transport, between gnet's connection and the socket"},
-		{"what accepting needs", []string{"golang.org/x/sys/unix.Accept4", accepted[2]},
-			"gnet's connection, its addresses and its place in gnet's table"},
+		{"what accepting needs", accepted[1:],
+			"connection: descriptor, address, place in its loop's table"},
+		{"a place in the loop's table", append([]string{"runtime.mapassign_fast64",
+			"throng/node.(*driver).register"}, accepted[1:]...),
+			"connection: descriptor, address, place in its loop's table"},
 	} {
 		got := ""
 		if i := objectOf(test.stack); i >= 0 {
