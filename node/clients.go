@@ -9,6 +9,7 @@ import (
 	"throng/node/api"
 	"throng/node/auth"
 	"throng/store"
+	"throng/tuning"
 	"throng/wire"
 )
 
@@ -58,6 +59,9 @@ func (n *Node) StartLimits(_ context.Context, as wire.Snowflake) (api.StartLimit
 		shards = (len(guilds) + guildsPerShardWanted - 1) / guildsPerShardWanted
 	}
 	left, wait := n.core.starts.left(n.core.clock())
+	if n.core.pressure() >= tuning.PressureNew {
+		left, wait = 0, max(wait, milli(shortRetry))
+	}
 	return api.StartLimits{
 		Shards: shards, Total: startTotal, Remaining: int(min(left, startTotal)),
 		ResetAfter:     time.Duration(wait) * time.Millisecond,

@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 
 	"throng/fanout"
+	"throng/tuning"
 	"throng/wire"
 )
 
@@ -55,6 +56,9 @@ func (l *loop) command(k *socket, m wire.Message, rest []byte) (moved bool) {
 func (l *loop) start(k *socket, cmd wire.Command, rest []byte) (moved bool) {
 	now := l.core.clock()
 	switch {
+	case cmd.Op == wire.OpIdentify && l.core.pressure() >= tuning.PressureNew:
+		l.core.identifies.refused.Add(1)
+		l.refuseSession(k)
 	case cmd.Op == wire.OpIdentify && !l.core.starts.take(now):
 		l.core.identifies.late.Add(1)
 		l.refuseSession(k)

@@ -143,6 +143,22 @@ func (x *connection) Close() {
 // Remote is the peer's address.
 func (x *connection) Remote() string { return x.remote.String() }
 
+// Waiting is what the kernel's send queue holds.
+func (x *connection) Waiting() int {
+	if x.closing || x.moved {
+		return 0
+	}
+	return sendQueue(int(x.fd))
+}
+
+// Reset has the kernel forget what waits as soon as the connection is closed.
+func (x *connection) Reset() {
+	if !x.closing && !x.moved {
+		_ = unix.SetsockoptLinger(int(x.fd), unix.SOL_SOCKET, unix.SO_LINGER,
+			&unix.Linger{Onoff: 1})
+	}
+}
+
 // receive reads what has arrived: nothing and no error when that is nothing, io.EOF when no more
 // will.
 func receive(fd int, buf []byte) (n int, err error) {

@@ -13,6 +13,7 @@ import (
 	"throng/fanout"
 	"throng/node/tracing"
 	"throng/store"
+	"throng/tuning"
 	"throng/wire"
 )
 
@@ -45,6 +46,8 @@ type core struct {
 	pushFull func() bool                                // more pushes wait than may for @everyone
 	keepFull func() bool                                // more is being kept than may wait
 
+	readMemory func() tuning.MemoryUse // called by the guard alone
+
 	giveUp func() // ends the process after too many panics
 
 	tracer *tracing.Tracer // nil: nothing is traced
@@ -69,6 +72,7 @@ type core struct {
 	contextBytes atomic.Int64 // what these take
 	closes       [closeReasonCount]atomic.Uint64
 	drops        [dropReasonCount]atomic.Uint64
+	forgotten    atomic.Uint64 // sessions without a socket that ended for want of memory
 	abandoned    atomic.Uint64 // requests whose asker had gone before their turn came
 	identifies   outcomeCounts
 	resumes      outcomeCounts
@@ -79,6 +83,10 @@ type core struct {
 	failures     failures
 	events       eventCounts
 	stalls       *stalls
+
+	// Atomic: written by the guard of memory.
+	pressed atomic.Uint32                    // a tuning.Pressure
+	memory  atomic.Pointer[tuning.MemoryUse] // as it was last read, nil before that
 }
 
 // settings are the limits in force, in the units the loops use.
@@ -156,6 +164,8 @@ type settings struct {
 	chunkAnswerMilli  int64 // of another node
 	chunkAgainMilli   int64
 	answersHoldMilli  int64
+	shedShare         int // of a loop's sessions, one part in so many
+	shedMin           int
 	node              string
 	publicURL         string
 	origins           origins

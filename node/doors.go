@@ -11,6 +11,7 @@ import (
 	"throng/fanout"
 	"throng/node/api"
 	"throng/store"
+	"throng/tuning"
 	"throng/wire"
 )
 
@@ -61,6 +62,17 @@ func (n *Node) work(ctx context.Context, guild wire.Snowflake, what messageKind,
 	return m.by.await(m.reply)
 }
 
+// shortRetry is when whoever was refused for want of memory may come again.
+const shortRetry = 5 * time.Second
+
+// roomForState refuses what would be kept in memory from now on, while that is short.
+func (n *Node) roomForState() error {
+	if n.core.pressure() < tuning.PressureTrim {
+		return nil
+	}
+	return api.Unavailable(shortRetry, shortOfMemory)
+}
+
 // errBehind is for who finds a shard, or the store, behind.
 var errBehind = api.Busy(busyRetry, "The guild's shard, or the store, has too much to do.")
 
@@ -104,6 +116,9 @@ func (n *Node) keep(ctx context.Context, ops []store.Op) error {
 
 // PutUsers creates or replaces users. Who sees a name or picture change is told; see renames.
 func (n *Node) PutUsers(ctx context.Context, users []api.UserInput) ([]error, error) {
+	if err := n.roomForState(); err != nil {
+		return nil, err
+	}
 	if err := n.roomForUsers(ctx); err != nil {
 		return nil, err
 	}
@@ -183,6 +198,9 @@ func (n *Node) knows(user wire.Snowflake) error {
 
 // PutGuild creates or replaces a guild.
 func (n *Node) PutGuild(ctx context.Context, guild wire.Snowflake, doc []byte) error {
+	if err := n.roomForState(); err != nil {
+		return err
+	}
 	if err := n.channelsFree(guild, doc); err != nil {
 		return err
 	}

@@ -203,6 +203,19 @@ func (l *loop) retryBlocked() {
 	clear(l.blocked[len(kept):])
 	l.blocked = kept
 	l.stats.blocked.Store(int64(len(kept)))
+	if l.time-l.queuedAt >= l.core.limits.tickMilli {
+		l.countQueued()
+	}
+}
+
+// countQueued adds up what the kernel holds for those who take nothing.
+func (l *loop) countQueued() {
+	sum := 0
+	for _, k := range l.blocked {
+		sum += k.io.Waiting()
+	}
+	l.stats.queued.Store(int64(sum))
+	l.queuedAt = l.time
 }
 
 func (l *loop) retry(k *socket) {

@@ -29,7 +29,9 @@ import (
 type gate struct {
 	// Static after construction.
 	core    *core
-	refusal []byte
+	refusal []byte // of who comes when there are too many
+	// shortage is what who comes is told while memory is short.
+	shortage []byte
 
 	// Set before the loops run.
 	address string
@@ -56,6 +58,8 @@ func newGate(c *core) *gate {
 		core: c, failing: map[*listener]error{}, failures: map[string]uint64{},
 		refusal: wire.AppendHandshakeRefusal(nil, &wire.HandshakeError{Status: 503,
 			Reason: "The node holds as many connections as it may."}),
+		shortage: wire.AppendHandshakeRefusal(nil, &wire.HandshakeError{Status: 503,
+			Reason: shortOfMemory}),
 	}
 }
 
@@ -229,8 +233,8 @@ func (d *driver) pauseAccept(l *listener, err error) {
 // welcome asks whether a connection may come in, and takes it.
 func (d *driver) welcome(fd int, from endpoint) {
 	e := d.engine
-	if !e.admit(from) {
-		_, _ = send(fd, e.gate.refusal)
+	if refusal := e.admit(from); refusal != nil {
+		_, _ = send(fd, refusal)
 		_ = unix.Close(fd)
 		return
 	}
@@ -248,14 +252,18 @@ func (d *driver) welcome(fd int, from endpoint) {
 	d.settle(x)
 }
 
-// admit counts a connection, unless there are too many.
-func (e *engine) admit(endpoint) bool {
-	if e.core.connections.Add(1) > e.core.limits.connectionsMax {
+// admit counts a connection, or returns what one that may not come in is told.
+func (e *engine) admit(endpoint) (refusal []byte) {
+	switch {
+	case e.core.pressure() >= tuning.PressureTrim:
+		e.core.closes[NodeShort].Add(1)
+		return e.gate.shortage
+	case e.core.connections.Add(1) > e.core.limits.connectionsMax:
 		e.core.connections.Add(-1)
 		e.core.closes[NodeFull].Add(1)
-		return false
+		return e.gate.refusal
 	}
-	return true
+	return nil
 }
 
 // left uncounts a connection.

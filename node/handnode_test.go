@@ -307,3 +307,5 @@ func (c *handClient) read(op wire.Opcode, payload []byte) {
 func (c *handClient) Close()                 { c.closed = true }
 func (*handClient) Move(*loop, *movedSocket) {}
 func (*handClient) Remote() string           { return "test" }
+func (*handClient) Waiting() int             { return 0 }
+func (*handClient) Reset()                   {}

@@ -42,6 +42,9 @@ type loop struct {
 	heldSince  int64               // streams: by the loop's time, 0 when they are not
 	streamTurn int                 // of streams: behind the one that was made for last
 	sentAway   int                 // sockets that a drain has told to reconnect
+	queuedAt   int64               // when countQueued was last called
+	forgetAt   int                 // of sessions: where forgetAway ended
+	closeAt    int                 // of sockets: where closeLargest ended
 	putOff     int                 // receivers looked at since the last writes to many
 	traces     *loopTraces         // nil: nothing is traced
 	owed       int                 // sessions with events for many that are to be written next
@@ -58,6 +61,9 @@ type loop struct {
 
 	// Atomic: written by the loop, read by metrics.
 	stats loopStats
+
+	// Atomic: set by who has told it to hold less, until it has.
+	shedding atomic.Bool
 
 	// Atomic: set before the first session begins here, read by loops that it may be resumed on.
 	hosted atomic.Bool

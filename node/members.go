@@ -12,6 +12,9 @@ import (
 // PutMembers loads members.
 func (n *Node) PutMembers(ctx context.Context, guild wire.Snowflake, lines [][]byte,
 	announce bool) ([]error, error) {
+	if err := n.roomForState(); err != nil {
+		return nil, err
+	}
 	errs := make([]error, len(lines))
 	inputs := make([]fanout.MemberInput, 0, len(lines))
 	from := make([]int, 0, len(lines))

@@ -147,6 +147,7 @@ func (c *collector) Collect(out chan<- prometheus.Metric) {
 	for name, v := range core.identifies.byResult("ready") {
 		count(descIdentifies, v, name)
 	}
+	core.memoryMetrics(gauge, count)
 	c.pushMetrics(out, gauge, count)
 	c.clusterMetrics(gauge, count, t)
 	c.owners(out, gauge, count)

@@ -83,6 +83,7 @@ func New(cfg Config, log *slog.Logger) (*Node, error) {
 	c.wall = func() int64 { return time.Now().UnixMilli() }
 	c.random = func(b []byte) { _, _ = rand.Read(b) }
 	c.giveUp = func() { os.Exit(1) }
+	c.readMemory = c.memoryUse(cfg.MemoryLimit)
 	voiceKey := make([]byte, voiceKeyBytes)
 	c.random(voiceKey)
 	c.useVoice(voiceKey)
@@ -289,6 +290,7 @@ func (n *Node) startOwners(stop <-chan struct{}, owners, _ *sync.WaitGroup) {
 	n.core.courier.ring = ring
 	owners.Go(func() { n.core.courier.run(wake, stop) })
 	owners.Go(func() { trim(stop) })
+	owners.Go(func() { newMemoryGuard(n.core, n.cfg.MemoryLimit).run(stop) })
 	owners.Go(func() {
 		<-stop
 		n.core.tunnels.close()

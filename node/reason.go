@@ -39,6 +39,7 @@ const (
 	// What the node did.
 	NodeFull
 	NodeBusy
+	NodeShort
 	NodeDraining
 	Superseded
 	EndedByOperator
@@ -115,6 +116,8 @@ var closeRows = [closeReasonCount]closeRow{
 		"The node holds as many connections as it may; the handshake was answered with 503."},
 	NodeBusy: {"node_busy", wire.CloseUnknown, true,
 		"The node could not take the request now."},
+	NodeShort: {"node_short", wire.CloseUnknown, false,
+		"The node is short of memory; connect elsewhere, or later."},
 	NodeDraining: {"node_draining", wire.CloseUnknown, true,
 		"The node is shutting down; reconnect, and resume if another node has the session."},
 	Superseded: {"superseded", wire.CloseUnknown, true,

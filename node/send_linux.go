@@ -30,3 +30,9 @@ func send(fd int, b []byte) (n int, err error) {
 		}
 	}
 }
+
+// sendQueue is how many bytes the kernel holds that the peer has not acknowledged.
+func sendQueue(fd int) int {
+	n, _ := unix.IoctlGetInt(fd, unix.SIOCOUTQ)
+	return n
+}

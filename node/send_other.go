@@ -17,3 +17,6 @@ func send(fd int, b []byte) (n int, err error) {
 		}
 	}
 }
+
+// sendQueue does not know what the kernel holds.
+func sendQueue(int) int { return 0 }

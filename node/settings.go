@@ -107,6 +107,7 @@ func (s *settings) queues() {
 	s.chunkAnswerMilli = milli(tuning.ChunkAnswerTimeout)
 	s.chunkAgainMilli = milli(tuning.ChunkRetryPause)
 	s.answersHoldMilli = milli(tuning.AnswersHoldTimeout)
+	s.shedShare, s.shedMin = tuning.ShedShare, tuning.ShedMin
 	s.errandLimits = courierLimits
 }
 

@@ -125,6 +125,8 @@ func (p *simPipe) Move(to *loop, m *movedSocket) {
 }
 
 func (p *simPipe) Remote() string { return "sim" }
+func (p *simPipe) Waiting() int   { return len(p.out) }
+func (p *simPipe) Reset()         {}
 
 func (p *simPipe) String() string {
 	return fmt.Sprintf("connection of client %d", p.client.index)

@@ -17,6 +17,10 @@ type transport interface {
 	Move(to *loop, m *movedSocket)
 	// Remote is the peer's address.
 	Remote() string
+	// Waiting is how many bytes the kernel holds that the peer has not taken.
+	Waiting() int
+	// Reset has Close drop what waits.
+	Reset()
 }
 
 type socketState uint8

@@ -13,6 +13,7 @@ type loopStats struct {
 	sessionsLive, sessionsDetached atomic.Int64
 	deliveries, writes, sentBytes  atomic.Uint64
 	blocked, relays                atomic.Int64
+	queued                         atomic.Int64 // bytes in the kernel, for blocked sockets
 	journalBytes                   atomic.Int64
 }
 

@@ -1,6 +1,9 @@
 package node
 
-import "throng/wire"
+import (
+	"throng/tuning"
+	"throng/wire"
+)
 
 // stream is what a connection with a compressor of its own has beside its socket. The others, by
 // far the most, are sent blocks that were compressed once for all; see wire/stream.go.
@@ -18,7 +21,8 @@ type stream struct {
 // budget lasts: who asks first gets one.
 func (l *loop) takeContext(k *socket, c wire.Compression) {
 	cost := int64(wire.ContextBytes(c))
-	if c == wire.CompressionNone || cost > l.core.limits.contextBytes {
+	if c == wire.CompressionNone || cost > l.core.limits.contextBytes ||
+		l.core.pressure() >= tuning.PressureNew {
 		return
 	}
 	if l.core.contextBytes.Add(cost) > l.core.limits.contextBytes {

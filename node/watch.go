@@ -9,6 +9,7 @@ import (
 
 	"throng/fanout"
 	"throng/node/api"
+	"throng/tuning"
 	"throng/wire"
 )
 
@@ -193,6 +194,9 @@ func (n *Node) Ready() error {
 	}
 	if c := n.core; c.connections.Load() >= c.limits.connectionsMax {
 		return fmt.Errorf("the node is full: %d connections", c.limits.connectionsMax)
+	}
+	if n.core.pressure() >= tuning.PressureNew {
+		return errors.New("the node is short of memory")
 	}
 	if err := n.engine.gate.fault(); err != nil {
 		return fmt.Errorf("the node is full, no connection can be accepted: %w", err)

@@ -149,6 +149,8 @@ func (s *sink) Write(b []byte) (int, error) {
 func (s *sink) Close()                 { s.closed = true }
 func (*sink) Move(*loop, *movedSocket) {}
 func (*sink) Remote() string           { return "test" }
+func (*sink) Waiting() int             { return 0 }
+func (*sink) Reset()                   {}
 
 func (h *handLoop) dial() *socket { return h.opened(&sink{}) }
 

@@ -11,6 +11,7 @@ import (
 type Quota struct {
 	MemoryBytes int64
 	Processors  float64
+	MemoryGroup string // Folder below the root of the group that grants the memory.
 }
 
 // unlimitedBytes: version 1 writes "no limit" as the largest page-aligned int64, which differs
@@ -47,7 +48,7 @@ func ReadQuota(root fs.FS) Quota {
 
 func (q *Quota) tighten(other Quota) {
 	if other.MemoryBytes > 0 && (q.MemoryBytes == 0 || other.MemoryBytes < q.MemoryBytes) {
-		q.MemoryBytes = other.MemoryBytes
+		q.MemoryBytes, q.MemoryGroup = other.MemoryBytes, other.MemoryGroup
 	}
 	if other.Processors > 0 && (q.Processors == 0 || other.Processors < q.Processors) {
 		q.Processors = other.Processors
@@ -61,7 +62,7 @@ func quota2(root fs.FS, mount, group string) Quota {
 		dir := path.Join(mount, level)
 		memory, _ := strconv.ParseInt(readText(root, path.Join(dir, "memory.max")), 10, 64)
 		share, period, _ := strings.Cut(readText(root, path.Join(dir, "cpu.max")), " ")
-		q.tighten(Quota{MemoryBytes: memory, Processors: ratio(share, period)})
+		q.tighten(Quota{memory, ratio(share, period), dir})
 	})
 	return q
 }
@@ -78,7 +79,7 @@ func quota1(root fs.FS, controller, joined, group string) Quota {
 				text := readText(root, path.Join(dir, "memory.limit_in_bytes"))
 				memory, _ := strconv.ParseInt(text, 10, 64)
 				if memory < unlimitedBytes {
-					q.tighten(Quota{MemoryBytes: memory})
+					q.tighten(Quota{MemoryBytes: memory, MemoryGroup: dir})
 				}
 			case "cpu":
 				share := readText(root, path.Join(dir, "cpu.cfs_quota_us"))

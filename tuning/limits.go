@@ -122,17 +122,6 @@ const (
 	// DeadAfter is HeartbeatDeadAfter of the default interval: 66.875 s.
 	DeadAfter = HeartbeatInterval*3/2 + HeartbeatGrace
 
-	// TickInterval is the timer wheel's slot. Every deadline of a session is in seconds.
-	TickInterval = 250 * time.Millisecond
-
-	// ShardTickInterval is how often a shard looks for guilds that want to do something by
-	// themselves, and bounds from below how soon they can.
-	ShardTickInterval = 50 * time.Millisecond
-
-	// StallTolerance: a tick later than this means that the node slept (a pause of the machine,
-	// SIGSTOP), and deadlines move by the lateness instead of declaring everybody dead.
-	StallTolerance = time.Second
-
 	// TCPUserTimeout ends a connection whose peer does not acknowledge data: the kernel notices
 	// here long before a heartbeat is missed.
 	TCPUserTimeout = 20 * time.Second
@@ -165,14 +154,6 @@ const (
 	// second between two heartbeats, or 22 a second for a whole ResumeWindow.
 	PendingMax = 4096
 
-	// LoopInboxMax messages wait for one loop; one publish is one message, whatever the number of
-	// receivers. At about 160 bytes each a full inbox is 10 MiB and several seconds of a storm.
-	LoopInboxMax = 65_536
-
-	// LoopPassMax messages are taken from the inbox before the loop writes to its dirty sessions
-	// and serves its sockets again.
-	LoopPassMax = 1024
-
 	// ShardInboxMax messages wait for one guild shard. When it is full, a publish is answered with
 	// 429 and Retry-After instead of being queued out of sight.
 	ShardInboxMax = 16_384
@@ -183,9 +164,6 @@ const (
 
 	// KeeperQueueMax writes wait for the store; whoever comes with more is told to come again.
 	KeeperQueueMax = 1024
-
-	// ControlBytesMax of answers (pongs, heartbeat acknowledgements) wait for one blocked socket.
-	ControlBytesMax = 4096
 
 	// ChunksAheadMax chunks of a member list are made before the earlier ones are sent: a million
 	// members are 300 MB, which must not stand in the journal at once.
@@ -215,15 +193,6 @@ const (
 	// of LoopInboxMax that leaves room for thirty guilds which are flooded all at once.
 	GuildEventsMax = 2048
 
-	// FlushPassMax writes of each kind, to those who wait with few and with many others, are made
-	// before a loop looks at what has come: at 8 µs each this is a millisecond, and as long as an
-	// event of a small guild waits for one of a huge guild to be written.
-	FlushPassMax = 128
-
-	// FlushBytesMax is the largest single write to a socket. The socket's library keeps what the
-	// kernel does not take, so this is also what it may hold for a reader that stopped.
-	FlushBytesMax = 64 << 10
-
 	// PayloadCompressBytesMin: a READY, GUILD_CREATE or member chunk of this size is sent as a zlib
 	// document to clients that asked for it in IDENTIFY. Smaller ones are not worth the work.
 	PayloadCompressBytesMin = 2048
@@ -234,13 +203,6 @@ const (
 	// WriteBufferBytes is per connection that is backed up, and free otherwise: 10,000 slow
 	// readers are 40 MB.
 	WriteBufferBytes = 4 << 10
-
-	// WorkersPerProc workers scan member tables, beside the loops and shards.
-	WorkersPerProc = 1
-
-	// WorkerQueueMax jobs wait for a worker. Each IDENTIFY is one, so all connections of a large
-	// host may identify at once; above it they are told to come again.
-	WorkerQueueMax = 65_536
 )
 
 // HTTP.
@@ -299,12 +261,6 @@ const (
 	// MemoryLimitPercent of the control group's limit goes to GOMEMLIMIT: the collector has to work
 	// harder before the kernel kills, and the kernel's socket buffers are outside GOMEMLIMIT.
 	MemoryLimitPercent = 90
-
-	// TrimInterval without a collection makes a node quiet; it then gives memory back if it holds
-	// one part in TrimShare, and TrimBytesMin, more than what is alive.
-	TrimInterval = 5 * time.Second
-	TrimShare    = 8
-	TrimBytesMin = 8 << 20
 
 	// GCPercent is Go's own default. Sessions hold few pointers, so the mark phase is short.
 	GCPercent = 100

@@ -15,7 +15,8 @@ import (
 var update = flag.Bool("update", false, "write README's limits table")
 
 // limitFiles declare limits: those that README lists, and those that no client meets.
-var limitFiles = []string{"limits.go", "push.go", "cluster.go"}
+var limitFiles = []string{"limits.go", "push.go", "cluster.go", "inner.go",
+	"pressure.go"}
 
 // constants are the names that a file declares, in its order.
 func constants(t *testing.T, name string) []string {

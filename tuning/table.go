@@ -100,10 +100,6 @@ func living() []Limit {
 			"bad network; 1.5 intervals and the grace, then 4000"),
 		also(span("HeartbeatGrace", HeartbeatGrace, "")),
 		also(span("DeadAfter", DeadAfter, "")),
-		span("TickInterval", TickInterval,
-			"slot of the timer wheel; guilds that want a tick; a later one moves deadlines"),
-		also(span("ShardTickInterval", ShardTickInterval, "")),
-		also(span("StallTolerance", StallTolerance, "")),
 		span("TCPUserTimeout", TCPUserTimeout, "data that nobody acknowledges; a reader that does "+
 			"not read; for the peer's close frame, or to obey op 7"),
 		also(span("LagTimeout", LagTimeout, "")),
@@ -117,14 +113,10 @@ func queues() []Limit {
 		count("JournalBytes", JournalBytes, "bytes", "`-journal`, per loop; the smallest"),
 		also(count("JournalBytesMin", JournalBytesMin, "bytes", "")),
 		count("PendingMax", PendingMax, "frames", "per session, 4 bytes each"),
-		count("LoopInboxMax", LoopInboxMax, "messages",
-			"one publish is one; so many before a loop serves its sockets"),
-		also(count("LoopPassMax", LoopPassMax, "at once", "")),
 		count("ShardInboxMax", ShardInboxMax, "messages", "then publishers get 429"),
 		count("GuildWaitMax", GuildWaitMax, "requests",
 			"while a guild is read from the store; for the store, then who writes waits"),
 		also(count("KeeperQueueMax", KeeperQueueMax, "writes", "")),
-		count("ControlBytesMax", ControlBytesMax, "bytes", "of answers to a blocked socket"),
 		count("ChunksAheadMax", ChunksAheadMax, "chunks", "of members made before they are "+
 			"sent; for which others who ask wait for one who does not read"),
 		also(span("AnswersHoldTimeout", AnswersHoldTimeout, "")),
@@ -135,16 +127,11 @@ func queues() []Limit {
 		count("GuildBehindMax", GuildBehindMax, "receivers",
 			"waited for by a guild's events, or events on their way; then 429"),
 		also(count("GuildEventsMax", GuildEventsMax, "events", "")),
-		count("FlushPassMax", FlushPassMax, "writes",
-			"before a loop serves its sockets; the largest of them"),
-		also(count("FlushBytesMax", FlushBytesMax, "bytes", "")),
 		count("PayloadCompressBytesMin", PayloadCompressBytesMin, "bytes",
 			"of a dispatch, for who asked in IDENTIFY"),
 		count("ReadBufferBytes", ReadBufferBytes, "bytes",
 			"`-read-buffer`, per loop; `-write-buffer`, per backed-up connection"),
 		also(count("WriteBufferBytes", WriteBufferBytes, "bytes", "")),
-		count("WorkersPerProc", WorkersPerProc, "per processor", "workers, for scans of members"),
-		also(count("WorkerQueueMax", WorkerQueueMax, "jobs waiting", "")),
 	}
 }
 
@@ -181,10 +168,6 @@ func budgets() []Limit {
 		count("BaseBytes", BaseBytes, "bytes", "the process without sessions"),
 		count("MemoryLimitPercent", MemoryLimitPercent, "percent",
 			"`-memory-limit`, of the cgroup's"),
-		span("TrimInterval", TrimInterval, "without a collection: memory is given back, but for "+
-			"so small a part of what is alive, and so many bytes"),
-		also(count("TrimShare", TrimShare, "th", "")),
-		also(count("TrimBytesMin", TrimBytesMin, "bytes", "")),
 		count("GCPercent", GCPercent, "percent", "`-gc-percent`"),
 	}
 }

@@ -21,7 +21,7 @@ import (
 )
 
 var benches = []string{"delivery", "against", "growth", "fairness", "million", "collector",
-	"compression", "storms", "push", "guild", "presence", "parts",
+	"compression", "storms", "push", "guild", "presence", "parts", "pressure",
 	"cluster"}
 
 // endTimeout is how long a bench may take to stop its servers after an interrupt.

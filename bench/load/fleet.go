@@ -133,6 +133,17 @@ func (f *Fleet) Cut() {
 	}
 }
 
+// Freeze makes connections frozen or slow, as many as Config says, and says how many that are.
+func (f *Fleet) Freeze() (impaired int) {
+	for _, l := range f.run.loops {
+		l.mu.Lock()
+		frozen, slow := l.impair()
+		l.mu.Unlock()
+		impaired += frozen + slow
+	}
+	return impaired
+}
+
 // Return opens the connections again that were cut; their sessions are resumed.
 func (f *Fleet) Return() {
 	for _, l := range f.run.loops {

@@ -137,6 +137,14 @@ func (c *Crowd) Cut() {
 	}
 }
 
+// Freeze makes those connections frozen or slow that are to be, and says how many that are.
+func (c *Crowd) Freeze() (impaired int) {
+	for _, f := range c.fleets {
+		impaired += f.Freeze()
+	}
+	return impaired
+}
+
 // Return brings back those that were cut.
 func (c *Crowd) Return() {
 	for _, f := range c.fleets {

@@ -11,7 +11,7 @@ import (
 // Benches are the benches in the order of the page. The two that measure the million share a
 // section each, since they run in different kernels.
 var Benches = []string{"delivery", "against", "growth", "fairness", "million", "million-guest",
-	"collector", "compression", "storms", "push", "guild", "presence", "parts",
+	"collector", "compression", "storms", "push", "guild", "presence", "parts", "pressure",
 	"cluster"}
 
 // figuresSection is the marker's name of the table of figures to reach.

@@ -125,6 +125,12 @@ func (t *Throng) PutGuild(ctx context.Context, guild, channels int) error {
 	return err
 }
 
+// DeleteGuild deletes a guild.
+func (t *Throng) DeleteGuild(ctx context.Context, guild int) error {
+	_, err := t.ask(ctx, http.MethodDelete, fmt.Sprintf("/v1/guilds/%d", GuildID(guild)), "", nil)
+	return err
+}
+
 // PutMembers puts users number from to to into a guild.
 func (t *Throng) PutMembers(ctx context.Context, guild, from, to int) error {
 	path := fmt.Sprintf("/v1/guilds/%d/members", GuildID(guild))

@@ -4,9 +4,12 @@ import (
 	"context"
 	"encoding/json"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"time"
+
+	"throng/bench/internal/host"
 )
 
 // Throng is a node of the tree under test.
@@ -36,21 +39,21 @@ func ThrongFlags(more ...string) []string {
 // StartThrong runs the program and waits until all its doors are open. The collector's trace is
 // on, which costs one line per collection.
 func StartThrong(ctx context.Context, program string, flags ...string) (*Throng, error) {
-	return startThrong(ctx, "gctrace=1", "", program, flags...)
+	return startThrong(ctx, "gctrace=1", nil, program, flags...)
 }
 
 // StartThrongCounted is the same for a node whose profile of the heap has every allocation in it,
 // and not one in half a million bytes. Its processor time and resident memory are not those of a
 // node.
 func StartThrongCounted(ctx context.Context, program string, flags ...string) (*Throng, error) {
-	return startThrong(ctx, "gctrace=1,memprofilerate=1", "", program, flags...)
+	return startThrong(ctx, "gctrace=1,memprofilerate=1", nil, program, flags...)
 }
 
 // StartThrongIn is the same in a network namespace, whose doors are open beyond loopback and want
 // a token; the flags say where.
 func StartThrongIn(ctx context.Context, namespace, token, program string, flags ...string) (
 	*Throng, error) {
-	t, err := startThrong(ctx, "gctrace=1", namespace, program,
+	t, err := startThrong(ctx, "gctrace=1", []string{"ip", "netns", "exec", namespace}, program,
 		append([]string{"-admin-token", token}, flags...)...)
 	if err == nil {
 		t.Token = token
@@ -58,8 +61,16 @@ func StartThrongIn(ctx context.Context, namespace, token, program string, flags 
 	return t, err
 }
 
-func startThrong(ctx context.Context, debug, namespace, program string, flags ...string) (
-	*Throng, error) {
+// StartThrongUnder is the same in a control group with a limit of memory.
+func StartThrongUnder(ctx context.Context, g *host.MemoryGroup, program string,
+	flags ...string) (*Throng, error) {
+	join := []string{"/bin/sh", "-c", `echo $$ > "$0" && exec "$@"`, g.Members()}
+	return startThrong(ctx, "gctrace=1", join, program, flags...)
+}
+
+// startThrong runs a node; before is what comes before it on the command line, if anything.
+func startThrong(ctx context.Context, debug string, before []string, program string,
+	flags ...string) (*Throng, error) {
 	t := &Throng{client: &http.Client{Timeout: 10 * time.Minute, Transport: &http.Transport{
 		MaxIdleConnsPerHost: 16}}}
 	type door struct{ name, address string }
@@ -84,12 +95,8 @@ func startThrong(ctx context.Context, debug, namespace, program string, flags ..
 	}
 	env := []string{"GODEBUG=" + debug}
 	var err error
-	args := ThrongFlags(flags...)
-	if namespace != "" {
-		args = append([]string{"netns", "exec", namespace, program}, args...)
-		program = "ip"
-	}
-	t.Process, err = start("throng", env, line, program, args...)
+	command := slices.Concat(before, []string{program}, ThrongFlags(flags...))
+	t.Process, err = start("throng", env, line, command[0], command[1:]...)
 	if err != nil {
 		return nil, err
 	}

@@ -1,0 +1,234 @@
+package node
+
+import (
+	"cmp"
+	"runtime/debug"
+	"slices"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"throng/tuning"
+)
+
+// Holding less.
+//
+// A node that runs out of memory is killed by the kernel, and everybody comes back to it at once.
+// So it gives up what can be given up before that, in the order in which it hurts least: first it
+// takes no new sessions, who find room on another node; then no connections and no more state,
+// and it forgets sessions whose client is away; at last it closes connections, those first for
+// which most waits in the kernel. See tuning.Pressure for when.
+//
+// The naive way is to look at what the process holds. With GOMEMLIMIT a busy process holds all of
+// its limit all the time, nearly all of it garbage, and would refuse everybody; with the size of
+// the live heap alone the buffers of sockets, which GOMEMLIMIT does not know, are found out by the
+// kernel. What counts here is what a collection would leave and what the kernel holds for us, and
+// GOMEMLIMIT moves down as the kernel's part grows.
+
+// memoryGuard watches the node's memory.
+type memoryGuard struct {
+	// Static after construction.
+	core *core
+	most int64 // GOMEMLIMIT as configured, 0 = none
+
+	// Owned by the guard's goroutine.
+	heapMax int64     // GOMEMLIMIT in force
+	cycles  uint64    // collections when it last changed
+	since   time.Time // then
+	shed    time.Time // when the loops were last told to hold less
+	idle    time.Time // when there was last no need to close who reads
+}
+
+func newMemoryGuard(c *core, limit tuning.Size) *memoryGuard {
+	return &memoryGuard{core: c, most: int64(limit), heapMax: int64(limit)}
+}
+
+// memoryUse returns what reads the use of memory, for one goroutine.
+func (c *core) memoryUse(limit tuning.Size) func() tuning.MemoryUse {
+	reader := tuning.NewMemoryReader(tuning.ThisHost(), int64(limit))
+	return func() tuning.MemoryUse {
+		queued := int64(0)
+		for _, l := range c.loops {
+			queued += l.stats.queued.Load()
+		}
+		return reader.Read(c.connections.Load(), queued)
+	}
+}
+
+// run looks until stop is closed.
+func (g *memoryGuard) run(stop <-chan struct{}) {
+	t := time.NewTimer(0)
+	defer t.Stop()
+	for {
+		select {
+		case <-stop:
+			return
+		case <-t.C:
+		}
+		if g.look().Near() {
+			t.Reset(tuning.PressureIntervalNear)
+		} else {
+			t.Reset(tuning.PressureInterval)
+		}
+	}
+}
+
+// look reads the use once and acts on it.
+func (g *memoryGuard) look() tuning.MemoryUse {
+	u := g.core.readMemory()
+	g.limitHeap(u)
+	was := g.core.pressure()
+	now := u.Next(was)
+	g.core.pressed.Store(uint32(now))
+	g.core.memory.Store(&u)
+	if now != was {
+		g.core.log.Warn("memory: the node gives up more, or less", "pressure", now.String(),
+			"was", was.String(), "needed", u.Needed(), "held", u.Held, "budget", u.Budget)
+	}
+	g.collect(now)
+	if now < tuning.PressureClose || g.core.blocked() > 0 {
+		g.idle = time.Now()
+	}
+	if due := time.Since(g.shed) >= tuning.PressureInterval; now >= tuning.PressureTrim && due {
+		g.shed = time.Now()
+		for _, l := range g.core.loops {
+			if l.shedding.CompareAndSwap(false, true) {
+				l.calls.push(&shed{now, time.Since(g.idle) > tuning.ShedAnyAfter})
+			}
+		}
+	}
+	return u
+}
+
+// limitHeap moves GOMEMLIMIT with the kernel's part. To set it stops the world, so small changes
+// are let be.
+func (g *memoryGuard) limitHeap(u tuning.MemoryUse) {
+	const step = 64
+	if g.most == 0 || u.Budget == 0 {
+		return
+	}
+	most := min(g.most, u.HeapMax())
+	if d := most - g.heapMax; d < g.heapMax/step && d > -g.heapMax/step {
+		return
+	}
+	g.heapMax = most
+	debug.SetMemoryLimit(most)
+}
+
+// collect has the collector run when it has not for a while: what is needed is what the last
+// collection left, and a node that has given up much would not know it.
+func (g *memoryGuard) collect(p tuning.Pressure) {
+	if cycles := readHeap().cycles; cycles != g.cycles {
+		g.cycles, g.since = cycles, time.Now()
+	} else if p > tuning.PressureNone && time.Since(g.since) > tuning.TrimInterval {
+		debug.FreeOSMemory()
+	}
+}
+
+// pressure is how near the node is to the end of its memory.
+func (c *core) pressure() tuning.Pressure { return tuning.Pressure(c.pressed.Load()) }
+
+// blocked is how many sockets take nothing.
+func (c *core) blocked() (sum int64) {
+	for _, l := range c.loops {
+		sum += l.stats.blocked.Load()
+	}
+	return sum
+}
+
+// shed tells a loop to hold less.
+type shed struct {
+	pressure tuning.Pressure
+	any      bool // close also those who take what they are sent
+}
+
+func (m *shed) kind() messageKind { return kindOperate }
+
+func (m *shed) do(l *loop) {
+	l.shedding.Store(false)
+	l.forgetAway()
+	if m.pressure == tuning.PressureClose {
+		l.closeLargest(m.any)
+	}
+}
+
+// portion is how many of so many go at once.
+func (l *loop) portion(of int64) int {
+	return max(int(of)/l.core.limits.shedShare, l.core.limits.shedMin)
+}
+
+// forgetAway ends a portion of the sessions without a socket, going on where the last call ended.
+func (l *loop) forgetAway() {
+	due := l.portion(l.stats.detached)
+	for range len(l.sessions) {
+		if due == 0 || l.stats.detached == 0 {
+			return
+		}
+		if l.forgetAt++; l.forgetAt >= len(l.sessions) {
+			l.forgetAt = 0
+		}
+		if s := l.sessions[l.forgetAt]; s != nil && s.socket == nil {
+			l.core.forgotten.Add(1)
+			l.finish(s)
+			due--
+		}
+	}
+}
+
+// closeLargest closes a portion of the connections: of those that take nothing the ones for which
+// most waits, and then any, if that is to be.
+func (l *loop) closeLargest(any bool) {
+	due := l.portion(l.stats.live)
+	type waiting struct {
+		k     *socket
+		bytes int
+	}
+	var stuck []waiting
+	for _, k := range l.blocked {
+		if k.state == socketLive && k.stuck != 0 {
+			stuck = append(stuck, waiting{k, k.io.Waiting() + len(k.control)})
+		}
+	}
+	slices.SortFunc(stuck, func(a, b waiting) int { return cmp.Compare(b.bytes, a.bytes) })
+	for _, w := range stuck[:min(due, len(stuck))] {
+		// What waits for a peer that does not read would outlive a close by as long as TCP tries.
+		l.core.closes[NodeShort].Add(1)
+		l.detach(w.k, NodeShort)
+		w.k.io.Reset()
+		l.hangUp(w.k)
+		due--
+	}
+	for range len(l.sockets) {
+		if due == 0 || !any {
+			return
+		}
+		if l.closeAt++; l.closeAt >= len(l.sockets) {
+			l.closeAt = 0
+		}
+		if k := l.sockets[l.closeAt]; k != nil && k.state == socketLive {
+			l.closeSocket(k, NodeShort, shortOfMemory)
+			due--
+		}
+	}
+}
+
+const shortOfMemory = "The node is short of memory."
+
+var (
+	descPressure = desc("memory_pressure", "0: none; 1: no new sessions; 2: no connections and "+
+		"no more state; 3: the largest are closed.")
+	descMemory    = desc("memory_bytes", "Of the memory there is, by part.", "part")
+	descForgotten = desc("sessions_forgotten_total",
+		"Sessions without a socket that ended for want of memory.")
+)
+
+func (c *core) memoryMetrics(gauge func(*prometheus.Desc, float64, ...string),
+	count func(*prometheus.Desc, uint64, ...string)) {
+	gauge(descPressure, float64(c.pressure()))
+	if u := c.memory.Load(); u != nil {
+		gauge(descMemory, float64(u.Budget), "budget")
+		gauge(descMemory, float64(u.Held), "held")
+		gauge(descMemory, float64(u.Needed()), "needed")
+	}
+	count(descForgotten, c.forgotten.Load())
+}
