@@ -49,11 +49,15 @@ func StartThrongCounted(ctx context.Context, program string, flags ...string) (*
 	return startThrong(ctx, "gctrace=1,memprofilerate=1", nil, program, flags...)
 }
 
-// StartThrongIn is the same in a network namespace, whose doors are open beyond loopback and want
-// a token; the flags say where.
+// StartThrongIn is the same in a network namespace, or in this one when it has no name. The doors
+// are open beyond loopback and want a token; the flags say where.
 func StartThrongIn(ctx context.Context, namespace, token, program string, flags ...string) (
 	*Throng, error) {
-	t, err := startThrong(ctx, "gctrace=1", []string{"ip", "netns", "exec", namespace}, program,
+	var before []string
+	if namespace != "" {
+		before = []string{"ip", "netns", "exec", namespace}
+	}
+	t, err := startThrong(ctx, "gctrace=1", before, program,
 		append([]string{"-admin-token", token}, flags...)...)
 	if err == nil {
 		t.Token = token
