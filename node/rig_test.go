@@ -117,7 +117,9 @@ func (r *rig) stop() {
 		return
 	default:
 	}
-	r.sound()
+	if r.state.Load() != stateDraining { // Else its loops may have ended already.
+		r.sound()
+	}
 	r.cancel()
 	select {
 	case <-r.ended:

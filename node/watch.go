@@ -9,6 +9,7 @@ import (
 
 	"throng/fanout"
 	"throng/node/api"
+	"throng/store"
 	"throng/tuning"
 	"throng/wire"
 )
@@ -80,7 +81,14 @@ func (m *askLoop) do(l *loop) {
 func (n *Node) onLoop(ctx context.Context, index int, run func(l *loop) error) error {
 	m := &askLoop{run, make(chan error, 1)}
 	n.core.loops[index].calls.push(m)
-	return n.await(ctx, m.reply)
+	select {
+	case err := <-m.reply:
+		return refusal(err)
+	case <-n.engine.over:
+		return refusal(store.ErrClosed)
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 }
 
 // onSession runs a question on the loop of the session with this id.
