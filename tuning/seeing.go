@@ -42,7 +42,10 @@ const (
 
 // The flight recorder.
 const (
-	// FlightBytes is the default of -flight: off, until somebody looks for something.
+	// FlightBytes is the default of -flight: off, until somebody looks for something. On, with 8M,
+	// it costs a delivery nothing that can be told from noise (bench/seeing, 0.99 and 1.07 times),
+	// since loops hardly switch between goroutines; but a publish by HTTP to ten sessions, which
+	// wakes half a dozen, goes from 376 to 464 µs of processor time, medians of four.
 	FlightBytes = 0
 
 	// FlightAge is how far back a recording goes at least, if -flight is enough for that: a stall

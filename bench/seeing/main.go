@@ -97,7 +97,7 @@ func (b *bench) start(ctx context.Context, s *side) (err error) {
 	if s.node, err = b.Throng(ctx, s.flags...); err != nil {
 		return err
 	}
-	group := crowd.Group{Name: s.name, Connections: b.receivers}
+	group := crowd.Group{Name: "all", Connections: b.receivers}
 	if err = s.node.PutGuild(ctx, 0, 1); err != nil {
 		return err
 	}
