@@ -96,9 +96,15 @@ func (l *loop) follow(t *tracing.Tracer) {
 
 // begin takes note of an event that has come to the loop. t may be nil.
 func (t *loopTraces) begin(m *fanout.Msg) {
-	if t == nil || m.Event == nil || m.Event.Trace == nil ||
-		len(t.begun) >= tuning.TraceEventsMax || !t.loop.board.Has(m.Guild) {
+	if t == nil || m.Event == nil || m.Event.Trace == nil || !t.loop.board.Has(m.Guild) {
 		return
+	}
+	if len(t.begun) >= tuning.TraceEventsMax {
+		// Most have no end: the last receiver went while the event was under way.
+		for _, b := range t.begun {
+			b.span.End(time.Now())
+		}
+		clear(t.begun)
 	}
 	of := m.Event.Trace
 	in := tracing.Context{Trace: of.ID, Span: of.Span}

@@ -93,8 +93,8 @@ const (
 	// loop. Of one event it is ten on the average, or a thousandth of a guild above 10,000.
 	TraceWritesMax = 1024
 
-	// TraceEventsMax traced events are under way on a loop at a time; further ones are delivered
-	// without a span of the loop's.
+	// TraceEventsMax traced events are under way on a loop at a time; then the spans of all of them
+	// end, of whom some have lost their receivers.
 	TraceEventsMax = 256
 )
 
