@@ -296,7 +296,7 @@ func (w *writers) check(t *testing.T, r *reader, last uint64) {
 // killed servers lose nothing does not depend on when they flush: what they wrote is with the
 // kernel. Only a flush outlives the machine, which no test here can show.
 func TestLogLosesNothing(t *testing.T) {
-	needEngines(t)
+	t.Parallel()
 	for _, c := range []struct {
 		name     string
 		servers  int
@@ -309,7 +309,7 @@ func TestLogLosesNothing(t *testing.T) {
 		{"three servers", 3, 3, nil, 3},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			t.Parallel()
+			needEngines(t)
 			var servers []*enginetest.Engine
 			if c.servers == 1 {
 				servers = []*enginetest.Engine{enginetest.NATS(t, c.flags...)}

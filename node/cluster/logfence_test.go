@@ -50,13 +50,13 @@ func (r *reader) is(last, v uint64, subjects ...string) {
 
 // eachSize runs a test with one server and with three.
 func eachSize(t *testing.T, f func(t *testing.T, servers []*enginetest.Engine)) {
-	needEngines(t)
+	t.Parallel()
 	t.Run("one", func(t *testing.T) {
-		t.Parallel()
+		needEngines(t)
 		f(t, []*enginetest.Engine{enginetest.NATS(t)})
 	})
 	t.Run("three", func(t *testing.T) {
-		t.Parallel()
+		needEngines(t)
 		f(t, enginetest.NATSCluster(t, 3))
 	})
 }

@@ -18,7 +18,8 @@ const (
 var places = make(chan struct{}, enginesAtOnce)
 
 // Parallel has a test run side by side with others, as soon as few others have engines. It is
-// called before the test starts any.
+// called before the test starts any, and not by a test whose subtests run in parallel: these would
+// wait for a place of go test's, which those have who wait for the test's own.
 func Parallel(t testing.TB) {
 	if p, ok := t.(interface{ Parallel() }); ok {
 		p.Parallel()

@@ -91,10 +91,10 @@ func (r *realNode) insist(t *testing.T, ops []store.Op) {
 // TestOnJetStream: servers are killed while a node writes. What it was told is done is there: on a
 // node that follows, on one that restarts on its disk and on one that begins.
 func TestOnJetStream(t *testing.T) {
-	needEngines(t)
+	t.Parallel()
 	for _, count := range []int{1, 3} {
 		t.Run(fmt.Sprint(count), func(t *testing.T) {
-			t.Parallel()
+			needEngines(t)
 			servers := []*enginetest.Engine{}
 			if count == 1 {
 				servers = append(servers, enginetest.NATS(t))
