@@ -48,6 +48,8 @@ type core struct {
 
 	readMemory func() tuning.MemoryUse // called by the guard alone
 
+	over chan struct{} // closed when no loop runs any more
+
 	giveUp func() // ends the process after too many panics
 
 	tracer *tracing.Tracer // nil: nothing is traced
@@ -278,6 +280,7 @@ var hashSeed = maphash.MakeSeed()
 func newCore(s settings, log *slog.Logger, dir store.Directory) *core {
 	c := &core{
 		limits:   s,
+		over:     make(chan struct{}),
 		log:      log,
 		keepFull: func() bool { return false },
 		pushFull: func() bool { return false },

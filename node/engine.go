@@ -41,7 +41,6 @@ type engine struct {
 	core    *core
 	gate    *gate
 	drivers []*driver
-	over    chan struct{} // closed when no loop runs any more
 }
 
 // driver is one loop on one poller, and the connections of it.
@@ -68,9 +67,7 @@ type driver struct {
 	accepting   func(listener int) (fd int, from endpoint, err error)
 }
 
-func newEngine(c *core, g *gate) *engine {
-	return &engine{core: c, gate: g, over: make(chan struct{})}
-}
+func newEngine(c *core, g *gate) *engine { return &engine{core: c, gate: g} }
 
 // addLoop makes loop number index with its driver.
 func (e *engine) addLoop(index int, cfg Config) *loop {
@@ -87,7 +84,7 @@ func (e *engine) addLoop(index int, cfg Config) *loop {
 func (e *engine) run(cfg Config, stop <-chan struct{}) error {
 	// Whoever waits for room in a loop's inbox would wait for ever once nobody drives the loop.
 	defer e.closeInboxes()
-	defer close(e.over)
+	defer close(e.core.over)
 	defer e.closePollers()
 	if err := e.gate.open(cfg, e.drivers); err != nil {
 		return err

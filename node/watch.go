@@ -84,7 +84,7 @@ func (n *Node) onLoop(ctx context.Context, index int, run func(l *loop) error) e
 	select {
 	case err := <-m.reply:
 		return refusal(err)
-	case <-n.engine.over:
+	case <-n.core.over:
 		return refusal(store.ErrClosed)
 	case <-ctx.Done():
 		return ctx.Err()
