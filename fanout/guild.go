@@ -92,6 +92,17 @@ func NewGuild(id wire.Snowflake, users *store.Users) *Guild {
 // SetLimits sets what the guild keeps to. REQUIRES: nobody has joined.
 func (g *Guild) SetLimits(l Limits) { g.limits = l }
 
+// SetPresencePeriod changes, at any time, how long after a change of presence others are told of
+// it, and how long when there is much to tell. What is under way keeps its time.
+func (g *Guild) SetPresencePeriod(milli, milliMax int64) {
+	g.limits.PresencePeriodMilli, g.limits.PresencePeriodMaxMilli = milli, milliMax
+}
+
+// PresencePeriod is what SetPresencePeriod sets.
+func (g *Guild) PresencePeriod() (milli, milliMax int64) {
+	return g.limits.PresencePeriodMilli, g.limits.PresencePeriodMaxMilli
+}
+
 // ID returns the guild's id.
 func (g *Guild) ID() wire.Snowflake { return g.id }
 

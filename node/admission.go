@@ -12,9 +12,8 @@ import "sync/atomic"
 // would be sent all that a lost node had, since it has the most room, so it begins with a tenth of
 // what it may admit and comes to all of it evenly.
 type rate struct {
-	// Static after construction.
-	perSecond int64 // 0 = no limit
-	burst     int64
+	// Atomic: written by the operator, read by all loops.
+	perSecond, burst atomic.Int64 // 0 a second = no limit
 
 	// Atomic: set when the node joins a cluster. Milliseconds of the core's clock.
 	coldFrom, coldFor atomic.Int64
@@ -23,12 +22,19 @@ type rate struct {
 	full atomic.Int64
 }
 
+// set changes what is admitted from now on.
+func (r *rate) set(perSecond, burst int64) {
+	r.perSecond.Store(perSecond)
+	r.burst.Store(burst)
+}
+
 // take admits one at now, in milliseconds, or reports that it is too many.
 func (r *rate) take(now int64) bool {
-	if r.perSecond == 0 {
+	perSecond := r.perSecond.Load()
+	if perSecond == 0 {
 		return true
 	}
-	step, reach := r.bucket(now)
+	step, reach := r.bucket(now, perSecond)
 	for {
 		old := r.full.Load()
 		next := max(old, now*1000) + step
@@ -42,10 +48,11 @@ func (r *rate) take(now int64) bool {
 }
 
 // bucket is how far one that is admitted moves the word, and how far ahead it may lie.
-func (r *rate) bucket(now int64) (step, reach int64) {
+func (r *rate) bucket(now, perSecond int64) (step, reach int64) {
 	const micros = 1_000_000
 	share := r.warmth(now)
-	return max(micros*warm/(r.perSecond*share), 1), r.burst * micros / r.perSecond * share / warm
+	burst := r.burst.Load()
+	return max(micros*warm/(perSecond*share), 1), burst * micros / perSecond * share / warm
 }
 
 // warm is the whole of what a node may admit, and cold what it begins with.
@@ -71,10 +78,11 @@ func (r *rate) cool(now, span int64) {
 // left is how many would be admitted at now, and after how many milliseconds the next is, when it
 // is none.
 func (r *rate) left(now int64) (count, wait int64) {
-	if r.perSecond == 0 {
+	perSecond := r.perSecond.Load()
+	if perSecond == 0 {
 		return 1 << 30, 0
 	}
-	step, reach := r.bucket(now)
+	step, reach := r.bucket(now, perSecond)
 	ahead := max(r.full.Load()-now*1000, 0)
 	if ahead+step > reach {
 		return 0, (ahead+step-reach)/1000 + 1

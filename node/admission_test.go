@@ -9,7 +9,8 @@ import (
 // TestRateAdmitsInEverySecond looks at later seconds too: a limiter whose burst hides that nothing
 // is refilled admits one connection a second for ever after.
 func TestRateAdmitsInEverySecond(t *testing.T) {
-	r := rate{perSecond: 100, burst: 250}
+	var r rate
+	r.set(100, 250)
 	now := int64(10_000)
 	admit := func(asked int) (taken int) {
 		for range asked {
@@ -45,8 +46,8 @@ func TestRateAdmitsInEverySecond(t *testing.T) {
 func TestHerdIsAdmittedInShares(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, Config{}, func(c *core) {
-		c.starts = rate{perSecond: 1000, burst: 2}
-		c.returns = rate{perSecond: 1000, burst: 1}
+		c.starts.set(1000, 2)
+		c.returns.set(1000, 1)
 		c.clock = func() int64 { return 1000 } // Nothing is refilled.
 	})
 	r.user(10, true)
@@ -91,7 +92,8 @@ func TestUserHasSoManySessions(t *testing.T) {
 // TestColdNodeAdmitsLess: a tenth at first, evenly more, and everything in the end; what is left to
 // be admitted says so as well.
 func TestColdNodeAdmitsLess(t *testing.T) {
-	r := rate{perSecond: 1000, burst: 100}
+	var r rate
+	r.set(1000, 100)
 	now := int64(10_000)
 	r.cool(now, 10_000)
 	inSecond := func() (taken int) {

@@ -86,6 +86,9 @@ type core struct {
 	events       eventCounts
 	stalls       *stalls
 
+	// Atomic: written by the operator, read by the guard of memory.
+	heapMost atomic.Int64 // GOMEMLIMIT, 0 = none
+
 	// Atomic: written by the guard of memory.
 	pressed atomic.Uint32                    // a tuning.Pressure
 	memory  atomic.Pointer[tuning.MemoryUse] // as it was last read, nil before that
@@ -289,12 +292,12 @@ func newCore(s settings, log *slog.Logger, dir store.Directory) *core {
 		live:     xsync.NewMapOfWithHasher[wire.Snowflake, []fanout.Handle](hashSnowflake),
 		channels: xsync.NewMapOfWithHasher[wire.Snowflake, wire.Snowflake](hashSnowflake),
 		events:   eventCounts{xsync.NewMapOf[string, *xsync.Counter]()},
-		accepts:  rate{perSecond: s.acceptRate, burst: s.acceptBurst},
 		lookups:  newSemaphore(s.lookupsMax, s.lookupsMax, s.lookupMilli),
-		starts:   rate{perSecond: s.identifyRate, burst: s.identifyBurst},
 		stalls:   newStalls(log),
-		returns:  rate{perSecond: s.resumeRate, burst: s.resumeBurst},
 	}
+	c.accepts.set(s.acceptRate, s.acceptBurst)
+	c.starts.set(s.identifyRate, s.identifyBurst)
+	c.returns.set(s.resumeRate, s.resumeBurst)
 	c.mesh = newMesh(c, s.node)
 	c.tunnels = newTunnels(c)
 	c.courier = newCourier(c)

@@ -338,7 +338,7 @@ func (n *Node) Publish(ctx context.Context, guild wire.Snowflake, events []api.E
 					continue
 				}
 				s.core.events.add(e.Type)
-				end := traced.mark(g, e.Type, &change)
+				end := traced.mark(g, e.Type, &change, s.dials.tracePermille)
 				s.emit(g, &change)
 				end()
 				merge(&all, change)

@@ -41,6 +41,7 @@ type engine struct {
 	core    *core
 	gate    *gate
 	drivers []*driver
+	opened  func(door, address string) // is told when the gateway is listened at; nil: nobody
 }
 
 // driver is one loop on one poller, and the connections of it.
@@ -105,6 +106,9 @@ func (e *engine) run(cfg Config, stop <-chan struct{}) error {
 	}
 	helpers.Go(func() { e.tick(ended) })
 	e.core.log.Info("listening", "door", "gateway", "addr", e.gate.address)
+	if e.opened != nil {
+		e.opened("gateway", e.gate.address)
+	}
 	var err error
 	select {
 	case err = <-failed:

@@ -37,9 +37,9 @@ func nobodyWaitsBehindAFlood(t *testing.T) {
 	c := r.login(1)
 	c.joined(1)
 	// Guilds get no turns for a while.
-	turns := r.core.limits.relayPassMax
-	r.onLoop(0, func(l *loop) { l.core.limits.relayPassMax = 0 })
-	haveTurns := func() { r.onLoop(0, func(l *loop) { l.core.limits.relayPassMax = turns }) }
+	turns := int64(r.core.limits.relayPassMax)
+	r.onLoop(0, func(l *loop) { l.dials.relayPass = 0 })
+	haveTurns := func() { r.onLoop(0, func(l *loop) { l.dials.relayPass = turns }) }
 	defer haveTurns() // The node does not end while a shard waits.
 	const events = 10 * full
 	flood := make([]api.EventInput, events)
@@ -77,8 +77,8 @@ func TestFloodOfOneGuildIsHeldBack(t *testing.T) {
 	r.guild(200, 1)
 	c := r.login(1)
 	c.joined(2)
-	turns := r.core.limits.relayPassMax
-	r.onLoop(0, func(l *loop) { l.core.limits.relayPassMax = 0 })
+	turns := int64(r.core.limits.relayPassMax)
+	r.onLoop(0, func(l *loop) { l.dials.relayPass = 0 })
 	publish := func(guild wire.Snowflake) error {
 		_, _, err := r.Publish(r.context(), guild, []api.EventInput{namedEvent("TEST_EVENT", `{}`)})
 		return err
@@ -99,7 +99,7 @@ func TestFloodOfOneGuildIsHeldBack(t *testing.T) {
 	if err := publish(200); err != nil {
 		t.Errorf("another guild: %v", err)
 	}
-	r.onLoop(0, func(l *loop) { l.core.limits.relayPassMax = turns })
+	r.onLoop(0, func(l *loop) { l.dials.relayPass = turns })
 	for range taken + 1 {
 		c.wantEvent("TEST_EVENT")
 	}

@@ -29,12 +29,12 @@ func (l *loop) flushSoon(sessions int) {
 // that are handed out meanwhile, up to the same bound, go along with those whose turn has not come.
 func (l *loop) flushLate() {
 	if l.owed == 0 {
-		if l.board.Busy() && l.putOff < l.core.limits.putOffMax {
+		if l.board.Busy() && l.putOff < int(l.dials.putOff) {
 			return
 		}
 		l.owed, l.putOff = l.out.Late(), 0
 	}
-	for range min(l.owed, l.core.limits.flushPassMax) {
+	for range min(l.owed, int(l.dials.flushPass)) {
 		l.owed--
 		slot, ok := l.out.NextLate()
 		if !ok {

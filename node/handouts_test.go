@@ -45,7 +45,9 @@ func TestOwnerKnowsHowFarOtherNodesAre(t *testing.T) {
 		for _, n := range m.all {
 			n.held = n != owner
 			n.limits.handoutsMax = 100
-			n.limits.guildEventsMax = 2 * events
+			for _, s := range n.shards {
+				s.dials.guildEvents = 2 * events
+			}
 		}
 		for i := range events {
 			m.publish(guild, i+1)

@@ -9,11 +9,11 @@ import "sync"
 // one doorbell serve hundreds of messages.
 type inbox[T any] struct {
 	// Static after construction.
-	limit int
-	ring  func() // wakes the owner; called without the lock, once per idle period
+	ring func() // wakes the owner; called without the lock, once per idle period
 
 	// Guarded by mu.
 	mu      sync.Mutex
+	limit   int
 	room    sync.Cond
 	waiting []T
 	rung    bool
@@ -27,6 +27,14 @@ func newInbox[T any](limit int, ring func()) *inbox[T] {
 	q := &inbox[T]{limit: limit, ring: ring}
 	q.room.L = &q.mu
 	return q
+}
+
+// limitTo changes how many may wait.
+func (q *inbox[T]) limitTo(limit int) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.limit = limit
+	q.room.Broadcast()
 }
 
 // push adds a message whatever the limit. It is for messages whose number is bounded elsewhere: at
@@ -91,7 +99,11 @@ func (q *inbox[T]) take(done []T) []T {
 }
 
 // full says whether tryPush would refuse.
-func (q *inbox[T]) full() bool { return q.depth() >= q.limit }
+func (q *inbox[T]) full() bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return len(q.waiting) >= q.limit
+}
 
 // depth is how many messages wait.
 func (q *inbox[T]) depth() int {

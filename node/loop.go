@@ -25,6 +25,7 @@ type loop struct {
 	echo func(k *socket, m wire.Message)
 
 	// Owned by the loop goroutine.
+	dials      dials // a copy of its own
 	out        *store.Outbox
 	board      *fanout.Board
 	sessions   []*session // by slot
@@ -81,6 +82,7 @@ func newLoop(c *core, index int, ring, again func()) *loop {
 	l := &loop{
 		core:  c,
 		index: index,
+		dials: dialsOf(&c.limits),
 		inbox: newInbox[loopMessage](c.limits.loopInboxMax, ring),
 		calls: newInbox[loopMessage](c.limits.loopInboxMax, ring),
 		again: again,
@@ -107,7 +109,7 @@ func newLoop(c *core, index int, ring, again func()) *loop {
 func (l *loop) pass() {
 	empty := l.answered()
 	empty = l.takeInbox() && empty
-	l.flushSoon(l.core.limits.flushPassMax)
+	l.flushSoon(int(l.dials.flushPass))
 	l.handOut()
 	l.goOnStreams()
 	l.flushLate()
@@ -124,20 +126,20 @@ func (l *loop) pass() {
 // between two rounds of writes: what is handed out faster than it can be written only makes the
 // sessions' lists longer, until they are lost.
 func (l *loop) handOut() {
-	if l.putOff >= l.core.limits.putOffMax {
+	if l.putOff >= int(l.dials.putOff) {
 		return
 	}
 	if !l.board.Busy() {
 		return
 	}
 	l.stats.on(kindRelay+messageKind(fanout.MsgPublish), 0)
-	l.putOff += l.board.Work(l.core.limits.relayPassMax, l.private, l.stepped)
+	l.putOff += l.board.Work(int(l.dials.relayPass), l.private, l.stepped)
 }
 
 // takeInbox handles a share of the messages. It reports whether it found the inbox empty. While too
 // many steps wait for their guilds' turns it takes nothing: the inbox fills, and shards wait.
 func (l *loop) takeInbox() (empty bool) {
-	for range l.core.limits.loopPassMax {
+	for range l.dials.loopPass {
 		if l.board.Queued() >= l.core.limits.loopInboxMax || l.mustWrite() {
 			return false
 		}
@@ -154,7 +156,7 @@ func (l *loop) takeInbox() (empty bool) {
 // guild can fill the inbox for a minute, and a client that identifies, or the end of the node,
 // would wait as long. It reports whether it found nothing more.
 func (l *loop) answered() (empty bool) {
-	for range l.core.limits.loopPassMax {
+	for range l.dials.loopPass {
 		if l.mustWrite() {
 			return false
 		}
@@ -327,7 +329,7 @@ func (l *loop) tick() {
 	l.out.Sweep()
 	l.retryBlocked()
 	l.goOnStreams()
-	l.flushSoon(l.core.limits.flushPassMax)
+	l.flushSoon(int(l.dials.flushPass))
 	l.flushLate()
 	l.stats.publish(l)
 	if l.out.HasDirty() {

@@ -35,7 +35,9 @@ type Node struct {
 	keeper  *keeper
 	replica *replica.Directory // Nil for a node that is alone.
 	began   time.Time
-	drained chan struct{} // closed when the engine may stop
+	panel   panel
+	opened  func(door, address string) // is told of each door but the gateway; nil: nobody
+	drained chan struct{}              // closed when the engine may stop
 
 	// Set by Run before anything else runs, or while it ends.
 	flight *flight
@@ -83,7 +85,8 @@ func New(cfg Config, log *slog.Logger) (*Node, error) {
 	c.wall = func() int64 { return time.Now().UnixMilli() }
 	c.random = func(b []byte) { _, _ = rand.Read(b) }
 	c.giveUp = func() { os.Exit(1) }
-	c.readMemory = c.memoryUse(cfg.MemoryLimit)
+	c.heapMost.Store(int64(cfg.MemoryLimit))
+	c.readMemory = c.memoryUse()
 	voiceKey := make([]byte, voiceKeyBytes)
 	c.random(voiceKey)
 	c.useVoice(voiceKey)
@@ -283,6 +286,7 @@ func (n *Node) startOwners(stop <-chan struct{}, owners, _ *sync.WaitGroup) {
 		n.core.shards = append(n.core.shards, newShard(n.core, i, ring))
 	}
 	n.core.placeGuilds()
+	n.setDials()
 	for i, s := range n.core.shards {
 		owners.Go(func() { s.run(wakes[i], stop) })
 	}
@@ -290,7 +294,7 @@ func (n *Node) startOwners(stop <-chan struct{}, owners, _ *sync.WaitGroup) {
 	n.core.courier.ring = ring
 	owners.Go(func() { n.core.courier.run(wake, stop) })
 	owners.Go(func() { trim(stop) })
-	owners.Go(func() { newMemoryGuard(n.core, n.cfg.MemoryLimit).run(stop) })
+	owners.Go(func() { newMemoryGuard(n.core).run(stop) })
 	owners.Go(func() {
 		<-stop
 		n.core.tunnels.close()
@@ -330,6 +334,7 @@ func (n *Node) Abort() { n.abortOnce.Do(func() { close(n.abort) }) }
 // doors are the three listeners with what serves the two of HTTP.
 type doors struct {
 	log     *slog.Logger
+	opened  func(door, address string)
 	release func()
 	gateway string
 	client  *capped
@@ -344,7 +349,7 @@ type doors struct {
 
 // openDoors takes the three addresses, so that a start fails before anything is served.
 func (n *Node) openDoors() (*doors, error) {
-	d := &doors{log: n.log, release: func() {}}
+	d := &doors{log: n.log, opened: n.opened, release: func() {}}
 	var err error
 	if len(n.engine.gate.opened) == 0 {
 		if n.engine.gate.address, d.release, err = claim(n.cfg.Listen); err != nil {
@@ -396,6 +401,9 @@ func (d *doors) serve(failed chan<- error) {
 	for i, l := range []net.Listener{d.client, d.admin, d.peer}[:len(d.servers)] {
 		name := [...]string{"api", "admin", "advertise"}[i]
 		d.log.Info("listening", "door", name, "addr", l.Addr().String())
+		if d.opened != nil {
+			d.opened(name, l.Addr().String())
+		}
 		go func() {
 			if err := d.servers[i].Serve(l); !errors.Is(err, http.ErrServerClosed) {
 				failed <- fmt.Errorf("-%s: %w", name, err)

@@ -190,7 +190,7 @@ func (s *shard) loaded(id wire.Snowflake, g *fanout.Guild, err error) {
 	s.core.abandoned.Add(uint64(p.room.strike()))
 	waiting := p.room.waiting
 	p.room = nil
-	if p.guild = g; g == nil {
+	if p.guild = s.attuned(g); g == nil {
 		delete(s.guilds, id)
 		s.vacant = p
 		defer func() { s.vacant = nil }()

@@ -22,6 +22,7 @@ type shard struct {
 	inbox *inbox[guildMessage]
 
 	// Owned by the shard goroutine.
+	dials  dials // a copy of its own
 	guilds map[wire.Snowflake]*place
 	due    map[wire.Snowflake]int64 // guild -> when it wants its tick, in unix milliseconds
 	work   []guildMessage
@@ -79,7 +80,7 @@ func (c guildCall) from() fanout.Handle { return fanout.Handle{} }
 
 func newShard(c *core, index int, ring func()) *shard {
 	s := &shard{
-		core: c, index: index, guilds: map[wire.Snowflake]*place{},
+		core: c, index: index, dials: dialsOf(&c.limits), guilds: map[wire.Snowflake]*place{},
 		due:    map[wire.Snowflake]int64{},
 		claims: map[wire.Snowflake]*place{}, parked: map[wire.Snowflake]*place{},
 		unlinked: map[wire.Snowflake]*place{}, unsaid: map[wire.Snowflake]struct{}{},
@@ -289,7 +290,7 @@ func (s *shard) unlistChannels(guild wire.Snowflake, channels, but []wire.Snowfl
 
 // adopt takes in a guild that has just been made.
 func (s *shard) adopt(g *fanout.Guild) {
-	p := &place{guild: g}
+	p := &place{guild: s.attuned(g)}
 	if v := s.vacant; v != nil {
 		p.token, p.far, p.giving = v.token, v.far, v.giving
 	}
@@ -373,5 +374,5 @@ func (s *shard) settle(g *fanout.Guild, c *fanout.Change, done func(error)) {
 // has to come again. One more event, or batch of them, always fits on top.
 func (s *shard) behind(g *fanout.Guild) bool {
 	receivers, events := g.Behind()
-	return receivers >= s.core.limits.guildBehindMax || events >= s.core.limits.guildEventsMax
+	return receivers >= int(s.dials.guildBehind) || events >= int(s.dials.guildEvents)
 }

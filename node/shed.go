@@ -29,9 +29,9 @@ import (
 type memoryGuard struct {
 	// Static after construction.
 	core *core
-	most int64 // GOMEMLIMIT as configured, 0 = none
 
 	// Owned by the guard's goroutine.
+	most    int64     // GOMEMLIMIT as the operator wants it, 0 = none
 	heapMax int64     // GOMEMLIMIT in force
 	cycles  uint64    // collections when it last changed
 	since   time.Time // then
@@ -39,19 +39,20 @@ type memoryGuard struct {
 	idle    time.Time // when there was last no need to close who reads
 }
 
-func newMemoryGuard(c *core, limit tuning.Size) *memoryGuard {
-	return &memoryGuard{core: c, most: int64(limit), heapMax: int64(limit)}
+func newMemoryGuard(c *core) *memoryGuard {
+	limit := c.heapMost.Load()
+	return &memoryGuard{core: c, most: limit, heapMax: limit}
 }
 
 // memoryUse returns what reads the use of memory, for one goroutine.
-func (c *core) memoryUse(limit tuning.Size) func() tuning.MemoryUse {
-	reader := tuning.NewMemoryReader(tuning.ThisHost(), int64(limit))
+func (c *core) memoryUse() func() tuning.MemoryUse {
+	reader := tuning.NewMemoryReader(tuning.ThisHost())
 	return func() tuning.MemoryUse {
 		queued := int64(0)
 		for _, l := range c.loops {
 			queued += l.stats.queued.Load()
 		}
-		return reader.Read(c.connections.Load(), queued)
+		return reader.Read(c.heapMost.Load(), c.connections.Load(), queued)
 	}
 }
 
@@ -104,6 +105,10 @@ func (g *memoryGuard) look() tuning.MemoryUse {
 // are let be.
 func (g *memoryGuard) limitHeap(u tuning.MemoryUse) {
 	const step = 64
+	if most := g.core.heapMost.Load(); most != g.most {
+		g.most, g.heapMax = most, most
+		debug.SetMemoryLimit(heapLimit(most))
+	}
 	if g.most == 0 || u.Budget == 0 {
 		return
 	}

@@ -271,8 +271,8 @@ func (s *shard) takeOver(id wire.Snowflake, t *taking, links []linkEntry) {
 	if old != nil && old.link != nil {
 		s.linked--
 	}
-	p := &place{guild: t.guild, token: t.generation, far: map[int]*farLink{}, heir: t.from,
-		holds: map[int]*hold{}}
+	p := &place{guild: s.attuned(t.guild), token: t.generation, far: map[int]*farLink{},
+		heir: t.from, holds: map[int]*hold{}}
 	s.guilds[id] = p
 	s.serves(id)
 	s.core.members.Add(int64(p.guild.Info().MemberCount - t.count))

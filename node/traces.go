@@ -40,7 +40,10 @@ func (p *publishing) take() {
 
 // mark has an event's steps carry the trace, in a span of their own. It is called by the guild's
 // shard before the steps are given away. end is to be called when they have been.
-func (p *publishing) mark(g *fanout.Guild, name string, c *fanout.Change) (end func()) {
+//
+// permille is how many of the usual number of receivers get spans of their own.
+func (p *publishing) mark(g *fanout.Guild, name string, c *fanout.Change, permille int64) (
+	end func()) {
 	if p == nil {
 		return func() {}
 	}
@@ -52,7 +55,7 @@ func (p *publishing) mark(g *fanout.Guild, name string, c *fanout.Change) (end f
 	span.Note("taken", p.taken)
 	in := span.Context()
 	t := &fanout.Trace{ID: in.Trace, Span: in.Span,
-		Share: fanout.ShareOf(tuning.TraceShare(info.SessionCount))}
+		Share: fanout.ShareOf(tuning.TraceShare(info.SessionCount) * float64(permille) / 1000)}
 	for i := range c.Msgs {
 		if e := c.Msgs[i].Event; e != nil && e.Update == nil {
 			e.Trace = t

@@ -209,7 +209,7 @@ func TestTraceCrossesNodes(t *testing.T) {
 		func(s *shard, g *fanout.Guild, now int64) (*fanout.Guild, fanout.Change, error) {
 			traced.take()
 			change, err := g.Publish("MESSAGE_CREATE", markOf(guild, 1), now)
-			traced.mark(g, "MESSAGE_CREATE", &change)()
+			traced.mark(g, "MESSAGE_CREATE", &change, 1000)()
 			for i := range change.Msgs {
 				if e := change.Msgs[i].Event; e != nil {
 					e.Trace.Share = math.MaxUint32 // Or of two receivers one or none is followed.

@@ -169,6 +169,9 @@ func (l *loop) info(s *session) api.SessionInfo {
 func (n *Node) Info(context.Context) (api.NodeInfo, error) {
 	t := n.totals()
 	s := n.core.limits
+	n.panel.mu.Lock()
+	d := n.panel.now
+	n.panel.mu.Unlock()
 	return api.NodeInfo{
 		Node: s.node, Version: n.cfg.Version, State: stateNames[n.state.Load()],
 		UptimeSeconds: time.Since(n.began).Seconds(), Loops: len(n.core.loops),
@@ -177,9 +180,9 @@ func (n *Node) Info(context.Context) (api.NodeInfo, error) {
 			"pending_max": int64(s.pendingMax), "resume_window_ms": s.resumeMilli,
 			"heartbeat_interval_ms": s.heartbeatMilli, "commands_max": int64(s.commandsMax),
 			"message_bytes_max":    int64(s.wire.MessageBytes),
-			"relay_pass_max":       int64(s.relayPassMax),
-			"gc_percent":           int64(n.cfg.GCPercent),
-			"memory_limit_bytes":   int64(n.cfg.MemoryLimit),
+			"relay_pass_max":       d.relayPass,
+			"gc_percent":           d.gcPercent,
+			"memory_limit_bytes":   d.memoryLimit,
 			"identify_concurrency": int64(s.identifyBuckets),
 		},
 		Counts: map[string]int64{
@@ -189,6 +192,7 @@ func (n *Node) Info(context.Context) (api.NodeInfo, error) {
 			"links": t.links, "claims": t.claims, "guilds_leaving": t.leaving,
 			"guilds_coming": t.coming,
 		},
+		Tuned: n.tuned(),
 	}, nil
 }
 

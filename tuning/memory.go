@@ -34,18 +34,15 @@ type MemoryReader struct {
 	// Static after construction.
 	root  fs.FS
 	quota Quota
-	limit int64
 	page  int64
 
 	// Owned by whoever reads.
 	samples []metrics.Sample
 }
 
-// NewMemoryReader looks for what bounds the process: its control group, or else the machine, and
-// in any case limit, the GOMEMLIMIT in force (0 = none), as MemoryLimitPercent of the whole.
-func NewMemoryReader(h Host, limit int64) *MemoryReader {
-	r := &MemoryReader{root: h.Root, quota: ReadQuota(h.Root), page: int64(h.PageBytes),
-		limit: limit}
+// NewMemoryReader looks for what bounds the process: its control group, or else the machine.
+func NewMemoryReader(h Host) *MemoryReader {
+	r := &MemoryReader{root: h.Root, quota: ReadQuota(h.Root), page: int64(h.PageBytes)}
 	for _, name := range []string{
 		"/memory/classes/total:bytes", "/memory/classes/heap/released:bytes",
 		"/gc/heap/live:bytes", "/memory/classes/heap/objects:bytes",
@@ -56,9 +53,10 @@ func NewMemoryReader(h Host, limit int64) *MemoryReader {
 	return r
 }
 
-// Read is the use now, with so many connections, for which so many bytes wait in the kernel. It
-// takes 50 to 100 µs.
-func (r *MemoryReader) Read(connections, queued int64) (u MemoryUse) {
+// Read is the use now, with so many connections, for which so many bytes wait in the kernel. The
+// GOMEMLIMIT that is wanted (0 = none) is taken for MemoryLimitPercent of what there is, if that is
+// less. It takes 50 to 100 µs.
+func (r *MemoryReader) Read(limit, connections, queued int64) (u MemoryUse) {
 	metrics.Read(r.samples)
 	value := func(i int) int64 { return int64(r.samples[i].Value.Uint64()) }
 	u.Heap = value(0) - value(1)
@@ -74,8 +72,8 @@ func (r *MemoryReader) Read(connections, queued int64) (u MemoryUse) {
 		// What others on this machine hold is not to be had.
 		u.Budget = u.Held + r.field("proc/meminfo", "MemAvailable:")*1024
 	}
-	if r.limit > 0 && (u.Budget == 0 || r.limit/MemoryLimitPercent*100 < u.Budget) {
-		u.Budget = r.limit / MemoryLimitPercent * 100
+	if limit > 0 && (u.Budget == 0 || limit/MemoryLimitPercent*100 < u.Budget) {
+		u.Budget = limit / MemoryLimitPercent * 100
 	}
 	u.Budget = max(u.Budget-PressureReserveBytes, 0)
 	return u

@@ -90,8 +90,8 @@ func TestMemoryReader(t *testing.T) {
 		{"version 1", version1, 0, 1000 * mb, 750 * mb},
 		{"version 1, where sockets are counted", counted, 0, 1000 * mb, 850 * mb},
 	} {
-		r := NewMemoryReader(Host{Root: hostFiles(c.files), PageBytes: 4096}, c.limit)
-		got := r.Read(connections, queued)
+		r := NewMemoryReader(Host{Root: hostFiles(c.files), PageBytes: 4096})
+		got := r.Read(c.limit, connections, queued)
 		c.budget -= PressureReserveBytes
 		if got.Budget != c.budget || got.Held != c.held {
 			t.Errorf("%s: %d of %d, want %d of %d", c.name, got.Held, got.Budget, c.held, c.budget)
@@ -102,15 +102,15 @@ func TestMemoryReader(t *testing.T) {
 // TestMemoryReaderOfThisProcess holds the figures of the running process against each other.
 func TestMemoryReaderOfThisProcess(t *testing.T) {
 	const grown = 64 << 20
-	r := NewMemoryReader(ThisHost(), 0)
+	r := NewMemoryReader(ThisHost())
 	runtime.GC()
-	before := r.Read(0, 0)
+	before := r.Read(0, 0, 0)
 	ballast := make([]byte, grown)
 	for i := 0; i < len(ballast); i += 4096 {
 		ballast[i] = 1
 	}
 	runtime.GC()
-	after := r.Read(0, 0)
+	after := r.Read(0, 0, 0)
 	runtime.KeepAlive(ballast)
 	if got := after.Heap - after.Spare - (before.Heap - before.Spare); got < grown*9/10 {
 		t.Errorf("%d bytes more of Go's are needed, want about %d", got, grown)

@@ -60,6 +60,7 @@ func (d *adminDoor) routes(mux *http.ServeMux) {
 	d.route(mux, "/v1/timings", methods{"GET": d.getTimings})
 	d.route(mux, "/v1/memory", methods{"GET": d.getMemory})
 	d.route(mux, "/v1/stalls", methods{"GET": d.getStalls, "PATCH": d.patchStalls})
+	d.route(mux, "/v1/tuning", methods{"GET": d.getTuning, "PATCH": d.patchTuning})
 	d.route(mux, "/v1/drain", methods{"POST": d.postDrain})
 	d.route(mux, "/debug/check", methods{"GET": d.check})
 	d.route(mux, "/debug/stacks", methods{"GET": d.getStacks})

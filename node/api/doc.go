@@ -61,6 +61,10 @@
 //	GET    /v1/stalls             the newest messages that took longer than a limit, with guild
 //	                              and stack
 //	PATCH  /v1/stalls             {"limit_seconds": number}: change that limit until the node ends
+//	GET    /v1/tuning             settings that may be changed live: value, default (what the
+//	                              node began with), range, unit, meaning
+//	PATCH  /v1/tuning             {"name": number}: change some of them, or with null back, all
+//	                              that are named or none; until the node ends, nothing is kept
 //	POST   /v1/drain              what SIGTERM does
 //	GET    /debug/check           the invariants over live state; 500 with the first that fails
 //	GET    /debug/stacks          goroutines by function and state, how many, and the longest wait

@@ -32,6 +32,7 @@ type fakeNode struct {
 	batches    []int // Size of every batch of lines, in order.
 	drained    bool
 	stallLimit time.Duration
+	speed      int64
 	moved      []string // To these nodes, "" for back to the ring.
 
 	notReady, broken error

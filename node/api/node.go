@@ -22,6 +22,7 @@ type Node interface {
 	Voice
 	Clustering
 	Seeing
+	Tuning
 }
 
 // Provisioning is what a backend keeps on the node: users, tokens, guilds and members.
@@ -215,4 +216,6 @@ type NodeInfo struct {
 	Loops         int              `json:"loops"`
 	Limits        map[string]int64 `json:"limits"`
 	Counts        map[string]int64 `json:"counts"`
+	// Tuned is the settings that have been changed since the node began.
+	Tuned map[string]int64 `json:"tuned,omitempty"`
 }
