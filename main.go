@@ -25,7 +25,6 @@ import (
 	"runtime/debug"
 	"strings"
 	"syscall"
-	"text/tabwriter"
 	"time"
 
 	"throng/bench/load"
@@ -429,58 +428,55 @@ func generate(args []string, out, errs io.Writer) int {
 	return exitDone
 }
 
-// doctor prints what the host has, what it should have, and the commands that mend it.
+// doctor prints what the host has, what it should have, the commands that mend it, and what it can
+// hold as it is.
 func doctor(args []string, out, errs io.Writer) int {
 	flags := flag.NewFlagSet("doctor", flag.ContinueOnError)
 	connections := flags.Int("connections", 1_000_000, "wanted number of connections")
+	rate := flags.Float64("rate", tuning.DeliveryRate, "deliveries a second to each of them")
+	measure := flags.Duration("measure", time.Second,
+		"how long to look what the processors can deliver, with a node of its own; 0: not")
 	code, ok := parse(flags, args, func() {
 		flags.SetOutput(out)
 		fmt.Fprintln(out, "throng doctor checks this host and exits with 1 when something blocks.")
 		flags.PrintDefaults()
 	}, errs)
-	if !ok {
+	switch {
+	case !ok:
 		return code
-	}
-	if *connections < 1 {
+	case *connections < 1:
 		fmt.Fprintf(errs, "throng: -connections: %d is less than 1\n", *connections)
 		return exitUsage
+	case *rate <= 0 || *measure < 0 || *measure > tuning.SelfTestMax:
+		fmt.Fprintf(errs, "throng: -rate: above 0; -measure: 0 to %v\n", tuning.SelfTestMax)
+		return exitUsage
 	}
-	findings := tuning.Examine(tuning.ThisHost(), *connections)
-	fmt.Fprintf(out, "For %s connections on this host:\n\n", tuning.Grouped(int64(*connections)))
-	table := tabwriter.NewWriter(out, 0, 0, 3, ' ', 0)
-	fmt.Fprintln(table, "\twhat\thave\twant")
-	for _, f := range findings {
-		fmt.Fprintf(table, "%v\t%s\t%s\t%s\n", f.State, f.Name, f.Have, f.Want)
+	host := tuning.ThisHost()
+	demand := tuning.Demand{Rate: *rate}
+	if *measure > 0 {
+		fmt.Fprintf(errs, "delivering to clients on this host for %v\n", *measure)
+		var err error
+		if demand.Measured, err = selfTest(*measure); err != nil {
+			fmt.Fprintf(errs, "throng: -measure: %v\n", err)
+		}
 	}
-	table.Flush()
-	prescribe(out, findings)
-	if tuning.Blocked(findings) {
+	d := tuning.Diagnosis{Connections: *connections, Rate: *rate,
+		Findings: tuning.Examine(host, *connections), Ceilings: tuning.Ceilings(host, demand)}
+	if d.Write(out); tuning.Blocked(d.Findings) {
 		return exitError
 	}
 	return exitDone
 }
 
-// prescribe lists the commands, those for what blocks first.
-func prescribe(out io.Writer, findings []tuning.Finding) {
-	for _, part := range []struct {
-		state tuning.State
-		title string
-	}{
-		{tuning.StateBlocks, "To reach that number:"},
-		{tuning.StateAdvice, "To be better under load:"},
-		{tuning.StateUnknown, "Could not be read; when in doubt:"},
-	} {
-		title := "\n" + part.title + "\n"
-		for _, f := range findings {
-			if f.State == part.state && f.Mend != "" {
-				fmt.Fprintf(out, "%s  %s\n", title, f.Mend)
-				title = ""
-			}
-		}
+// selfTest runs a node in memory and clients of it, and returns the deliveries per second that they
+// make together: a node that has the processors for itself makes more.
+func selfTest(span time.Duration) (perSecond float64, err error) {
+	doors, stop, err := node.Start(node.Config{InMemory: true})
+	if err != nil {
+		return 0, err
 	}
-	if !tuning.Blocked(findings) {
-		fmt.Fprintln(out, "\nNothing blocks.")
-	}
+	defer func() { err = errors.Join(err, stop()) }()
+	return load.Speed(context.Background(), doors["gateway"], doors["admin"], span)
 }
 
 // version is the module's, or the commit that the binary was built from.

@@ -177,15 +177,11 @@ func (e *examination) descriptorsWanted() uint64 {
 	return low
 }
 
-// memory: the budgets of a session and a socket, a journal per loop, and the process itself. A
-// control group of version 2 counts the kernel's part too, so it is in the sum.
+// memory: the budgets of a session and a socket, a journal per loop, and the process itself, of
+// what a node lets sessions in for. A control group of version 2 counts the kernel's part too.
 func (e *examination) memory() {
-	want := e.connections*(SessionBytes+SocketBytes) + BaseBytes +
-		uint64(e.host.Loops)*JournalBytes
-	have, where := e.memoryTotal(), "of the machine"
-	if limit := uint64(e.quota.MemoryBytes); limit > 0 && (have == 0 || limit < have) {
-		have, where = limit, "of the control group"
-	}
+	want := memoryFor(e.connections*(SessionBytes+SocketBytes) + e.memoryFixed())
+	have, where := e.memoryHad()
 	mend := fmt.Sprintf("give the host, or the control group, %s (memory.max, MemoryMax=)",
 		bytesText(want))
 	switch {
@@ -209,10 +205,12 @@ func (e *examination) memoryTotal() uint64 {
 	return 0
 }
 
+const conntrackMax = "net.netfilter.nf_conntrack_max"
+
 // conntrack: every connection through a tracking firewall takes an entry, and a full table drops
 // new connections in silence. A quarter above the wanted number is for those in TIME_WAIT.
 func (e *examination) conntrack() {
-	const name = "net.netfilter.nf_conntrack_max"
+	const name = conntrackMax
 	want := e.connections + e.connections/4
 	have := e.sysctl(name)
 	switch {

@@ -57,3 +57,13 @@ const (
 	TrimShare    = 8
 	TrimBytesMin = 8 << 20
 )
+
+// The self-test of throng doctor.
+const (
+	// SelfTestMax is the longest -measure; who wants to know better runs throng load.
+	SelfTestMax = 10 * time.Second
+
+	// SelfTestConnections are few enough for any host's descriptors, and enough that an event is
+	// told to many at once, as in a guild.
+	SelfTestConnections = 256
+)

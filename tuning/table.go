@@ -80,10 +80,10 @@ func inbound() []Limit {
 		also(span("CommandsWindow", CommandsWindow, "")),
 		count("PingsMax", PingsMax, "pings", "each costs a pong; then 4008"),
 		also(span("PingsWindow", PingsWindow, "")),
-		count("PresencesMax", PresencesMax, "updates", "those above it are dropped"),
+		count("PresencesMax", PresencesMax, "updates",
+			"those above it are dropped; whole member lists, per guild and session"),
 		also(span("PresencesWindow", PresencesWindow, "")),
-		span("MemberListInterval", MemberListInterval,
-			"whole member lists, per guild and session"),
+		also(span("MemberListInterval", MemberListInterval, "")),
 		count("ShardGuildsMax", ShardGuildsMax, "guilds",
 			"in one session, then 4011; of one user, then 4000"),
 		also(count("UserSessionsMax", UserSessionsMax, "sessions", "")),
@@ -110,12 +110,13 @@ func living() []Limit {
 
 func queues() []Limit {
 	return []Limit{
-		count("JournalBytes", JournalBytes, "bytes", "`-journal`, per loop; the smallest"),
+		count("JournalBytes", JournalBytes, "bytes",
+			"`-journal`, per loop; the smallest; per session, 4 bytes each"),
 		also(count("JournalBytesMin", JournalBytesMin, "bytes", "")),
-		count("PendingMax", PendingMax, "frames", "per session, 4 bytes each"),
-		count("ShardInboxMax", ShardInboxMax, "messages", "then publishers get 429"),
-		count("GuildWaitMax", GuildWaitMax, "requests",
-			"while a guild is read from the store; for the store, then who writes waits"),
+		also(count("PendingMax", PendingMax, "frames", "")),
+		count("ShardInboxMax", ShardInboxMax, "messages", "then publishers get 429; while a guild "+
+			"is read from the store; for the store, then who writes waits"),
+		also(count("GuildWaitMax", GuildWaitMax, "requests", "")),
 		also(count("KeeperQueueMax", KeeperQueueMax, "writes", "")),
 		count("ChunksAheadMax", ChunksAheadMax, "chunks", "of members made before they are "+
 			"sent; for which others who ask wait for one who does not read"),
@@ -163,12 +164,13 @@ func ending() []Limit {
 func budgets() []Limit {
 	return []Limit{
 		count("SessionBytes", SessionBytes, "bytes",
-			"budget of an idle session, user memory; the kernel's part"),
+			"budget of an idle session, user "+
+				"memory; the kernel's part; the process without sessions"),
 		also(count("SocketBytes", SocketBytes, "bytes", "")),
-		count("BaseBytes", BaseBytes, "bytes", "the process without sessions"),
+		also(count("BaseBytes", BaseBytes, "bytes", "")),
 		count("MemoryLimitPercent", MemoryLimitPercent, "percent",
-			"`-memory-limit`, of the cgroup's"),
-		count("GCPercent", GCPercent, "percent", "`-gc-percent`"),
+			"`-memory-limit`, of the cgroup's; `-gc-percent`"),
+		also(count("GCPercent", GCPercent, "percent", "")),
 	}
 }
 

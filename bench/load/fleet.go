@@ -31,6 +31,11 @@ func Start(ctx context.Context, c Config) (*Fleet, error) {
 	if err != nil {
 		return nil, err
 	}
+	return r.fleet(ctx)
+}
+
+// fleet opens the connections of a run.
+func (r *run) fleet(ctx context.Context) (*Fleet, error) {
 	looping, stop := context.WithCancel(context.Background())
 	f := &Fleet{run: r, stop: stop, since: time.Now()}
 	for _, l := range r.loops {
@@ -46,7 +51,7 @@ func Start(ctx context.Context, c Config) (*Fleet, error) {
 	r.until(ctx, r.config.ConnectTimeout, func() bool {
 		return r.census().settled() >= connections || f.Err() != nil
 	})
-	err = errors.Join(ctx.Err(), f.Err())
+	err := errors.Join(ctx.Err(), f.Err())
 	if live := f.Live(); err == nil && live < connections {
 		err = fmt.Errorf("%d of %d connections became ready; ends: %v", live, connections,
 			f.Take("").Closes)
