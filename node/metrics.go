@@ -52,6 +52,8 @@ func desc(name, help string, labels ...string) *prometheus.Desc {
 
 var (
 	descConnections = desc("connections", "Open gateway connections.")
+	descMax         = desc("connections_max", "Gateway connections that there may be.")
+	descReady       = desc("ready", "1 while the node takes new sessions, as /readyz.")
 	descTunnels     = desc("tunnels", "Connections carried to sessions of other nodes.")
 	descSessions    = desc("sessions", "Sessions, with a socket (live) or without.", "state")
 	descGuilds      = desc("guilds", "Loaded guilds.")
@@ -97,6 +99,12 @@ func (c *collector) Collect(out chan<- prometheus.Metric) {
 	}
 	core, t := c.node.core, c.node.totals()
 	gauge(descConnections, float64(core.connections.Load()))
+	gauge(descMax, float64(core.limits.connectionsMax))
+	ready := 0.0
+	if c.node.Ready() == nil {
+		ready = 1
+	}
+	gauge(descReady, ready)
 	gauge(descTunnels, float64(core.tunnels.held.Load()))
 	gauge(descSessions, float64(t.live), "live")
 	gauge(descSessions, float64(t.detached), "detached")

@@ -55,6 +55,7 @@ var skips = map[string]string{
 	"node/clusterrig_test.go:needEngines":                "starts real servers; left out with -short",
 	"node/cluster/driver_test.go:needEngines":            "starts real servers; left out with -short",
 	"node/cluster/replica/jetstream_test.go:needEngines": "starts real servers; left out with -short",
+	"node/ops_test.go:TestPromtoolTakesTheRules":         "needs promtool; fails where CI is set",
 	"wire/program_test.go:TestZstdProgramReadsTheStream": "needs zstd; fails where CI is set",
 }
 
