@@ -45,9 +45,9 @@ func Markdown(table []Limit) string {
 
 func opening() []Limit {
 	return []Limit{
-		span("HandshakeTimeout", HandshakeTimeout, "total, so that a byte now and then is no life"),
-		count("HandshakeBytesMax", HandshakeBytesMax, "bytes",
-			"request line and headers; browsers send about 20"),
+		span("HandshakeTimeout", HandshakeTimeout, "total, so that a byte now and then is no "+
+			"life; request line and headers; browsers send about 20"),
+		also(count("HandshakeBytesMax", HandshakeBytesMax, "bytes", "")),
 		also(count("HandshakeHeadersMax", HandshakeHeadersMax, "headers", "")),
 		span("IdentifyTimeout", IdentifyTimeout,
 			"shards queue for their identify slot with the socket open"),
@@ -88,9 +88,10 @@ func inbound() []Limit {
 			"in one session, then 4011; of one user, then 4000"),
 		also(count("UserSessionsMax", UserSessionsMax, "sessions", "")),
 		span("IdentifyGap", IdentifyGap,
-			"`-identify-concurrency`: per bucket; the longest wait for it, then op 9"),
+			"`-identify-concurrency`: per bucket; the longest wait for it, "+
+				"then op 9; joined at a time by one session"),
 		also(span("IdentifyWaitMax", IdentifyWaitMax, "")),
-		count("JoinsInFlightMax", JoinsInFlightMax, "guilds", "joined at a time by one session"),
+		also(count("JoinsInFlightMax", JoinsInFlightMax, "guilds", "")),
 	}
 }
 
@@ -101,10 +102,10 @@ func living() []Limit {
 		also(span("HeartbeatGrace", HeartbeatGrace, "")),
 		also(span("DeadAfter", DeadAfter, "")),
 		span("TCPUserTimeout", TCPUserTimeout, "data that nobody acknowledges; a reader that does "+
-			"not read; for the peer's close frame, or to obey op 7"),
+			"not read; for the peer's close frame, or to obey op 7; `-resume-window`"),
 		also(span("LagTimeout", LagTimeout, "")),
 		also(span("LingerTimeout", LingerTimeout, "")),
-		span("ResumeWindow", ResumeWindow, "`-resume-window`"),
+		also(span("ResumeWindow", ResumeWindow, "")),
 	}
 }
 
@@ -129,9 +130,9 @@ func queues() []Limit {
 			"waited for by a guild's events, or events on their way; then 429"),
 		also(count("GuildEventsMax", GuildEventsMax, "events", "")),
 		count("PayloadCompressBytesMin", PayloadCompressBytesMin, "bytes",
-			"of a dispatch, for who asked in IDENTIFY"),
-		count("ReadBufferBytes", ReadBufferBytes, "bytes",
-			"`-read-buffer`, per loop; `-write-buffer`, per backed-up connection"),
+			"of a dispatch, for who asked in IDENTIFY; `-read-buffer`, per loop; `-write-buffer`, "+
+				"per backed-up connection"),
+		also(count("ReadBufferBytes", ReadBufferBytes, "bytes", "")),
 		also(count("WriteBufferBytes", WriteBufferBytes, "bytes", "")),
 	}
 }
