@@ -14,6 +14,7 @@ import (
 // TestConformanceOfTheNode runs the table of RFC 6455 against the node's own handshake and sockets.
 // Its clients speak to a server that echoes, so the loops echo in place of acting on commands.
 func TestConformanceOfTheNode(t *testing.T) {
+	computes(t)
 	r := startRig(t, Config{}, func(c *core) {
 		c.limits.wire = conformance.Limits()
 		c.limits.pingsMax = 1 << 7

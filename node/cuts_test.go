@@ -17,6 +17,7 @@ import (
 // TestThousandCuts ends connections in every way at random moments while events are published, and
 // holds that each session gets every event exactly once, in order, with numbers without gaps.
 func TestThousandCuts(t *testing.T) {
+	computes(t)
 	const clients, cuts = 8, 125
 	r := startRig(t, Config{Loops: 3})
 	var members []wire.Snowflake

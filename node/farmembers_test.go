@@ -147,6 +147,7 @@ const never = 1 << 50
 // other, the guild moves and the node that has it is lost are complete all the same, and no chunk
 // comes twice.
 func TestListsGoOnElsewhere(t *testing.T) {
+	computes(t)
 	const guild = 4096
 	seeds := uint64(12)
 	if raceDetected() {
@@ -200,6 +201,7 @@ func TestListsGoOnElsewhere(t *testing.T) {
 // TestListsOfGuildsThatEnd: an answer of a guild that a session is not in any more has no end, and
 // is in nobody's way.
 func TestListsOfGuildsThatEnd(t *testing.T) {
+	computes(t)
 	const guild, second = 4096, 2 * 4096
 	for _, end := range []func(m *handMesh){
 		func(m *handMesh) { m.remove(guild, 1) },

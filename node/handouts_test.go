@@ -39,6 +39,7 @@ func (m *handMesh) behind(guild wire.Snowflake) int {
 // TestOwnerKnowsHowFarOtherNodesAre: events count until the other nodes' loops have handed them
 // out, and the owner hears of many with few messages.
 func TestOwnerKnowsHowFarOtherNodesAre(t *testing.T) {
+	computes(t)
 	const guild, events = 4096, 1000
 	for seed := range uint64(20) {
 		m, owner, clients := listeners(t, seed)
@@ -87,6 +88,7 @@ func TestOwnerKnowsHowFarOtherNodesAre(t *testing.T) {
 // TestNobodyIsWaitedForWhoIsGone: what went to a node that is lost, or whose sessions have left or
 // were sent away, holds nobody back, and neither does what came back late.
 func TestNobodyIsWaitedForWhoIsGone(t *testing.T) {
+	computes(t)
 	const guild, events = 4096, 100
 	ends := map[string]func(m *handMesh, owner, slow *meshNode, clients []*meshClient){
 		"lost": func(m *handMesh, _, slow *meshNode, _ []*meshClient) {

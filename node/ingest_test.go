@@ -75,6 +75,15 @@ func TestEventsByNATS(t *testing.T) {
 	for range 20 {
 		publishByNATS(t, conn, 100, n)
 	}
+	// A node that is about to end has no state to look at.
+	away.until("the drain ends", func() bool {
+		select {
+		case <-away.ended:
+			return true
+		default:
+			return false
+		}
+	})
 }
 
 // seen says whether by has of in its view.

@@ -13,6 +13,7 @@ import (
 // succession, while their sessions are on three nodes and the guild moves. In the end who is a
 // member hears what is published there, and nobody else does.
 func TestNewMembersAreInvitedOnEveryNode(t *testing.T) {
+	computes(t)
 	const users, guild = 12, 4096
 	for seed := range uint64(100) {
 		m := newHandMesh(t, seed, 3, users)
@@ -124,6 +125,7 @@ func TestRenamesAreToldOnce(t *testing.T) {
 // TestNewMemberHasTheNewName: a member is added by the guild's owner while the name is changed on
 // another node. In the end everybody has the new one.
 func TestNewMemberHasTheNewName(t *testing.T) {
+	computes(t)
 	const users, guild, fresh = 6, 4096, 6
 	for seed := range uint64(60) {
 		m := newHandMesh(t, seed, 3, users)

@@ -66,6 +66,14 @@ func compute(f func()) {
 	f()
 }
 
+// computes has a test of simulated nodes run side by side with others, as one of these.
+func computes(t *testing.T) {
+	t.Helper()
+	t.Parallel()
+	processors <- struct{}{}
+	t.Cleanup(func() { <-processors })
+}
+
 func raceDetected() bool {
 	info, ok := debug.ReadBuildInfo()
 	return ok && slices.Contains(info.Settings, debug.BuildSetting{Key: "-race", Value: "true"})

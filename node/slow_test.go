@@ -193,6 +193,7 @@ func notASCII(r rune) bool { return r < ' ' || r > '~' }
 // TestReaderThatFallsTooFarBehind is closed before the journal has come round, while it can still
 // resume.
 func TestReaderThatFallsTooFarBehind(t *testing.T) {
+	t.Parallel()
 	r, reader, slow := slowRig(t, Config{Journal: 1 << 20})
 	n := 0
 	for r.closes(SlowReader) == 0 {

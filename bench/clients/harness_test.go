@@ -6,6 +6,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"flag"
 	"fmt"
 	"io"
 	"net/http"
@@ -42,6 +43,14 @@ func buildAndRun(m *testing.M) int {
 	if err != nil {
 		fmt.Fprintf(os.Stderr, "build the node: %v\n%s", err, out)
 		return 1
+	}
+	// Libraries wait most of the time: more of them run than there are processors.
+	flag.Parse()
+	if at := flag.Lookup("test.parallel"); at.Value.String() == at.DefValue {
+		if err := flag.Set("test.parallel", "8"); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			return 1
+		}
 	}
 	return m.Run()
 }
