@@ -133,11 +133,10 @@ func (l *load) all() (guilds []int) {
 func (l *load) watch(session, node int, token string) {
 	for l.ctx.Err() == nil {
 		if s, err := l.identify(node, token); err == nil {
-			closing := context.AfterFunc(l.ctx, s.Close)
+			cutting := context.AfterFunc(l.ctx, s.Cut)
 			l.listen(session, s)
-			if closing() {
-				s.Close()
-			}
+			cutting()
+			s.Close()
 			if l.ctx.Err() == nil {
 				l.model.cut(session)
 			}

@@ -23,7 +23,7 @@ import (
 	"throng/wire"
 )
 
-// Session is one session. Not for concurrent use.
+// Session is one session. Not for concurrent use, but for Cut.
 type Session struct {
 	conn    net.Conn
 	in      *bufio.Reader
@@ -73,6 +73,9 @@ func Identify(ctx context.Context, gateway, token string, intents wire.Intents) 
 }
 
 func (s *Session) close() { _ = s.conn.Close() }
+
+// Cut ends the connection and leaves the session behind, while another goroutine may wait in Next.
+func (s *Session) Cut() { s.close() }
 
 // Close ends the session as a client does that will not come back, and waits until the server has
 // closed: with bytes unread it would be a reset, and the server might never see the close frame.
