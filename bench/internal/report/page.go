@@ -12,7 +12,7 @@ import (
 // section each, since they run in different kernels.
 var Benches = []string{"delivery", "against", "growth", "fairness", "million", "million-guest",
 	"collector", "compression", "storms", "push", "guild", "presence", "parts", "pressure",
-	"cluster"}
+	"seeing", "cluster"}
 
 // figuresSection is the marker's name of the table of figures to reach.
 const figuresSection = "figures"
