@@ -29,6 +29,7 @@ type Board struct {
 	deliveries uint64
 	looked     lookedAt
 	follower   Follower // nil: nobody traces
+	meter      Meter    // nil: nobody measures
 }
 
 // NewBoard makes a board that writes to out. Guilds with up to smallMax receivers here wait for no
@@ -175,9 +176,16 @@ func (b *Board) goOn(r *relay, limit int) (looked int) {
 	if traced {
 		some = b.follow(r, limit)
 	}
+	var timing timed
+	if r.event.Asked != 0 && b.meter != nil {
+		timing = b.timed(r, limit)
+	}
 	at, given := r.pass(b.out, limit, b.small(r))
 	if traced {
 		b.given(r.event, some)
+	}
+	if timing.count > 0 {
+		b.gave(r.event, &timing)
 	}
 	b.deliveries += uint64(given)
 	b.looked.active += at.active

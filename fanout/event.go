@@ -36,6 +36,9 @@ type Event struct {
 
 	// Trace is what the event is a part of, nil for nearly all.
 	Trace *Trace
+	// Asked is when somebody asked for it to be published, by the clock of the node that says so,
+	// if some of its receivers are to be timed; 0 for nearly all, and on other nodes.
+	Asked int64
 
 	behind *behind // of the guild; nil where nobody counts
 }

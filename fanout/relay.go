@@ -180,4 +180,12 @@ func (r *relay) reclass(at, class uint32) {
 	}
 }
 
+// slot is who is at a place of a pass, store.None when that one has left.
+func (r *relay) slot(at int) uint32 {
+	if split := r.active.len(); at >= split {
+		return r.passive.slots[at-split]
+	}
+	return r.active.slots[at]
+}
+
 func (r *relay) len() int { return r.active.len() + r.passive.len() }

@@ -66,12 +66,7 @@ const followedMax = 64
 // follow looks for receivers in the pass from r.next on that are followed.
 func (b *Board) follow(r *relay, limit int) (some []followed) {
 	for at := r.next; at < min(r.next+limit, r.end()) && len(some) < followedMax; at++ {
-		slot := store.None
-		if split := r.active.len(); at < split {
-			slot = r.active.slots[at]
-		} else {
-			slot = r.passive.slots[at-split]
-		}
+		slot := r.slot(at)
 		if slot != store.None && r.event.Trace.follows(slot) {
 			seq, _, _ := b.out.Seqs(slot)
 			some = append(some, followed{slot, seq})

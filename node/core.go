@@ -272,6 +272,14 @@ func (e *eventCounts) add(name string) {
 	c.Inc()
 }
 
+// each calls f with every type and its count.
+func (e *eventCounts) each(f func(name string, count uint64)) {
+	e.counts.Range(func(name string, c *xsync.Counter) bool {
+		f(name, uint64(c.Value()))
+		return true
+	})
+}
+
 // hashSnowflake spreads ids over the concurrent tables.
 func hashSnowflake(id wire.Snowflake, seed uint64) uint64 {
 	return maphash.Comparable(hashSeed, uint64(id)^seed)

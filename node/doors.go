@@ -299,7 +299,7 @@ func (n *Node) Publish(ctx context.Context, guild wire.Snowflake, events []api.E
 	index uint64, rejected []error, err error) {
 	rejected = make([]error, len(events))
 	most := int(n.bodyMax(int64(n.cfg.Journal)))
-	traced := n.publishing(ctx)
+	traced, asked := n.publishing(ctx), nanos()
 	for i, e := range events {
 		switch e.Type {
 		case "CHANNEL_CREATE", "THREAD_CREATE":
@@ -339,6 +339,7 @@ func (n *Node) Publish(ctx context.Context, guild wire.Snowflake, events []api.E
 				}
 				s.core.events.add(e.Type)
 				end := traced.mark(g, e.Type, &change, s.dials.tracePermille)
+				s.timed.mark(asked, &change)
 				s.emit(g, &change)
 				end()
 				merge(&all, change)

@@ -141,6 +141,7 @@ func (l *loop) put(k *socket, buf []byte, control int) (all bool) {
 	if n > control {
 		l.out.Advance(k.session.slot, n-control)
 		l.traces.wrote(k.session)
+		l.latency.wrote(k)
 		k.session.sentBytes += int64(n - control)
 		l.replayed(k)
 	}

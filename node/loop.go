@@ -48,9 +48,10 @@ type loop struct {
 	closeAt    int                 // of sockets: where closeLargest ended
 	putOff     int                 // receivers looked at since the last writes to many
 	traces     *loopTraces         // nil: nothing is traced
-	owed       int                 // sessions with events for many that are to be written next
-	said       share               // of inbox
-	called     share               // of calls
+	latency    latency
+	owed       int   // sessions with events for many that are to be written next
+	said       share // of inbox
+	called     share // of calls
 	wheel      wheel
 	time       int64 // the loop's own clock, see tick
 	ticked     int64 // the driver's clock at the last tick
@@ -94,6 +95,8 @@ func newLoop(c *core, index int, ring, again func()) *loop {
 	}
 	l.said.inbox, l.called.inbox = l.inbox, l.calls
 	l.board = fanout.NewBoard(l.out, c.limits.smallMax)
+	l.latency.loop = l
+	l.board.Measure(&l.latency)
 	l.ticked = c.clock()
 	l.wheel = newWheel(l.time, c.limits.tickMilli)
 	l.private = l.sendPrivate

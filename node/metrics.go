@@ -5,7 +5,6 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
-	"github.com/puzpuzpuz/xsync/v3"
 )
 
 // totals are figures summed over the owners.
@@ -74,6 +73,7 @@ var (
 		"The longest, without its thread's waiting for a processor; from 1 ms on.", "type")
 	descDuration    = desc("handle_duration_seconds", "The same, how many took how long.", "type")
 	descOldest      = desc("inbox_oldest_seconds", "Age of what an owner has not come to.", "owner")
+	descLatency     = desc("publish_to_socket_seconds", "From a publish to a socket, of a sample.")
 	descStalls      = desc("stalls_total", "Messages that took longer than -stall-limit.")
 	descResumes     = desc("resumes_total", "RESUMEs, by result.", "result")
 	descIdentifies  = desc("identifies_total", "IDENTIFYs, by result.", "result")
@@ -144,10 +144,7 @@ func (c *collector) Collect(out chan<- prometheus.Metric) {
 		gauge(descBlocked, float64(l.stats.blocked.Load()), name)
 		gauge(descRelays, float64(l.stats.relays.Load()), name)
 	}
-	core.events.counts.Range(func(name string, v *xsync.Counter) bool {
-		count(descEvents, uint64(v.Value()), name)
-		return true
-	})
+	core.events.each(func(name string, n uint64) { count(descEvents, n, name) })
 	for name, v := range core.resumes.byResult("resumed") {
 		count(descResumes, v, name)
 	}
@@ -159,6 +156,7 @@ func (c *collector) Collect(out chan<- prometheus.Metric) {
 	c.pushMetrics(out, gauge, count)
 	c.clusterMetrics(gauge, count, t)
 	c.owners(out, gauge, count)
+	out <- c.node.latency()
 }
 
 // byResult names the outcomes; ok is what the good one is called.

@@ -385,6 +385,8 @@ func (n *Node) openDoors() (*doors, error) {
 		c.Elsewhere = n.away
 	}
 	d.config = c
+	page := n.newConsole(d.gateway)
+	c.Pages, c.Live = page.Pages(), page.Live
 	forClients, forAdmins := api.NewServer(api.Client(n, c), c), api.NewServer(api.Admin(n, c), c)
 	forClients.ConnState, forAdmins.ConnState = d.client.follow, d.admin.follow
 	d.servers = append([]*http.Server{forClients, forAdmins}, d.servers...)

@@ -63,6 +63,7 @@ type session struct {
 	// Owned by the loop goroutine.
 	broken     bool
 	timed      bool    // there is an entry in the wheel
+	awaited    bool    // a frame of its own that is not sent is timed; see latency
 	resumedSeq uint32  // the number of RESUMED while it, or what goes before, is not sent
 	socket     *socket // nil while detached
 	guilds     []wire.Snowflake

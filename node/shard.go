@@ -48,6 +48,7 @@ type shard struct {
 	adriftLine  []wire.Snowflake            // the same in order, and some that wait no more
 	relinked    int                         // links that have begun anew since the last tick
 	published   published
+	timed       timedEvents
 	item        []byte // scratch
 
 	// Atomic: a tick is on its way. When the first of due is, 0 when there is none, written by the

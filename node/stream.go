@@ -97,6 +97,7 @@ func (l *loop) writeStream(k *socket) {
 		return
 	}
 	k.stuck = 0
+	l.latency.wrote(k)
 	if s != nil && k.state == socketLive && l.out.Unsent(s.slot) > 0 {
 		l.out.MarkDirty(s.slot)
 	}

@@ -52,6 +52,7 @@ var skips = map[string]string{
 	"bench/clients/javascript_test.go:needNode":          "needs Node and npm ci; fails where CI is set",
 	"bench/cluster/cluster_test.go:TestThreeNodes":       "starts real servers; left out with -short",
 	"bench/cluster/nemesis_test.go:TestNemesis":          "minutes of harm by chance; needs -nemesis",
+	"node/browser_test.go:needChromium":                  "needs Chromium; fails where CI is set",
 	"node/clusterrig_test.go:needEngines":                "starts real servers; left out with -short",
 	"node/cluster/driver_test.go:needEngines":            "starts real servers; left out with -short",
 	"node/cluster/replica/jetstream_test.go:needEngines": "starts real servers; left out with -short",

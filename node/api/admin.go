@@ -12,19 +12,29 @@ import (
 // adminDoor is the door of backends and operators.
 type adminDoor struct {
 	door
+
+	// Static after construction.
+	live handler // nil: there is none
 }
 
 // Admin is the handler of -admin.
 func Admin(n Node, c Config) http.Handler {
-	d := &adminDoor{newDoor(n, c)}
+	d := &adminDoor{door: newDoor(n, c)}
 	d.refuse = refuseAdmin
 	guarded := http.NewServeMux()
+	d.live = c.Live
 	d.routes(guarded)
 	diagnose(guarded, c)
 
 	open := http.NewServeMux()
 	open.HandleFunc("/healthz", d.healthz)
 	open.HandleFunc("/readyz", d.readyz)
+	for path, page := range c.Pages {
+		if path == "/" {
+			path = "/{$}" // The bare path would be for all that nobody else serves.
+		}
+		open.Handle("GET "+path, page)
+	}
 	if c.Peers {
 		open.Handle("/", guarded)
 	} else {
@@ -57,6 +67,7 @@ func (d *adminDoor) routes(mux *http.ServeMux) {
 	d.route(mux, "/v1/voice/servers/{name}/load", methods{"POST": d.postVoiceLoad})
 	d.route(mux, "/v1/cluster", methods{"GET": d.getCluster})
 	d.route(mux, "/v1/node", methods{"GET": d.getNode})
+	d.route(mux, "/v1/live", methods{"GET": d.getLive})
 	d.route(mux, "/v1/timings", methods{"GET": d.getTimings})
 	d.route(mux, "/v1/memory", methods{"GET": d.getMemory})
 	d.route(mux, "/v1/stalls", methods{"GET": d.getStalls, "PATCH": d.patchStalls})
@@ -70,13 +81,11 @@ func (d *adminDoor) routes(mux *http.ServeMux) {
 	d.route(mux, "/debug/pprof/goroutineleak", methods{"GET": d.leaks})
 
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
-		message := "there is no such route"
-		if r.URL.Path == "/" {
-			message = "the console is not part of this build; see /v1/node and /metrics"
-		}
-		d.refuse(w, r, &Error{Status: http.StatusNotFound, Message: message})
+		d.refuse(w, r, noRoute)
 	})
 }
+
+var noRoute = &Error{Status: http.StatusNotFound, Message: "there is no such route"}
 
 // diagnose adds what the process knows of itself. It is outside the bound of requests in flight:
 // it is needed most when that is reached.

@@ -3,6 +3,7 @@ package api
 import (
 	"cmp"
 	"log/slog"
+	"net/http"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -32,6 +33,10 @@ type Config struct {
 	Peers bool
 	// Tracer makes spans of requests that are traced; nil: none are.
 	Tracer *tracing.Tracer
+	// Pages are what the admin door serves by path without asking who wants it: the console's
+	// files. Live serves GET /v1/live, for as long as its client stays; nil: there is none.
+	Pages map[string]http.Handler
+	Live  func(w http.ResponseWriter, r *http.Request) error
 	// Panicked is called for each panic that a handler was saved from.
 	Panicked func()
 }

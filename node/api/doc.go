@@ -52,6 +52,8 @@
 //	GET    /v1/voice/servers      all of them, with load and users
 //	GET    /v1/cluster            all nodes, with what each of them counts
 //	GET    /v1/node               version, limits in force, counts
+//	GET    /v1/live               what the console shows: server-sent events, one snapshot
+//	                              a second
 //	GET    /v1/timings            how loops, shards, workers and the keeper of the store spend
 //	                              their time, by type of message, and how their inboxes stand:
 //	                              ?by=total for what the time goes into, ?by=longest for what

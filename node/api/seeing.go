@@ -138,6 +138,14 @@ func (d *adminDoor) getTimings(w http.ResponseWriter, r *http.Request) error {
 	return writeJSON(w, http.StatusOK, info)
 }
 
+// getLive serves GET /v1/live.
+func (d *adminDoor) getLive(w http.ResponseWriter, r *http.Request) error {
+	if d.live == nil {
+		return noRoute
+	}
+	return d.live(w, r)
+}
+
 // getStalls serves GET /v1/stalls.
 func (d *adminDoor) getStalls(w http.ResponseWriter, r *http.Request) error {
 	info := d.node.Stalls()

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"net/http"
 	"slices"
 	"testing"
 	"time"
@@ -109,4 +110,28 @@ func TestMemoryBeginsWithTheLargest(t *testing.T) {
 	request(t, "GET", url+"/v1/memory", "").want(t, 200, `{"bytes":0,"error_bytes":0,"parts":[`+
 		`{"part":"large","bytes":1000,"error_bytes":20},`+
 		`{"part":"small","count":1,"bytes":10,"error_bytes":0}],"process":null,"took_seconds":0}`)
+}
+
+// TestConsoleBesideTheGuard: its pages come without a token, what they show does not.
+func TestConsoleBesideTheGuard(t *testing.T) {
+	c := Config{AdminToken: "secret", Pages: map[string]http.Handler{}}
+	for _, path := range []string{"/", "/console/x.js"} {
+		c.Pages[path] = http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			_, _ = w.Write([]byte("page of " + path))
+		})
+	}
+	c.Live = func(w http.ResponseWriter, _ *http.Request) error {
+		return Unavailable(time.Second, "full")
+	}
+	url := serve(t, Admin(furnished(), c))
+	request(t, "GET", url+"/", "").want(t, 200, "page of /")
+	request(t, "GET", url+"/console/x.js", "").want(t, 200, "page of /console/x.js")
+	request(t, "GET", url+"/console/y.js", "").want(t, 401, "")
+	request(t, "POST", url+"/", "").want(t, 401, "")
+	request(t, "GET", url+"/v1/live", "").want(t, 401, "")
+	request(t, "GET", url+"/v1/live", "", "Authorization", "Bearer secret").
+		want(t, 503, `{"error":"full"}`)
+
+	url = serve(t, Admin(furnished(), Config{}))
+	request(t, "GET", url+"/v1/live", "").want(t, 404, `{"error":"there is no such route"}`)
 }
