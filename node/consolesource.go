@@ -152,6 +152,8 @@ func (l *loop) slowReaders(ctx context.Context) []console.Reader {
 
 // EveryGuild is all guilds of this node.
 func (c *consoleNode) EveryGuild(ctx context.Context) (all []console.Guild, err error) {
+	ctx, cancel := context.WithTimeout(ctx, tuning.AsideTimeout)
+	defer cancel()
 	for _, s := range c.core.shards {
 		w := &guildRound{shard: s, done: make(chan []console.Guild, 1)}
 		s.stats.ask(w.goOn)

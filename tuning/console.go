@@ -32,6 +32,9 @@ const (
 	// thousand guilds take a shard 10 ms, in slices of MemorySlice.
 	ConsoleSlowInterval = 5 * time.Second
 
+	// ConsoleGuildsOften guilds, and fewer, are looked at for every snapshot: a millisecond.
+	ConsoleGuildsOften = 10_000
+
 	// ConsoleGuilds are shown, of the largest and of the busiest each.
 	ConsoleGuilds = 8
 

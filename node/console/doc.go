@@ -7,7 +7,7 @@
 // page shows or does is by the admin routes that anybody may use.
 //
 // While somebody looks one goroutine gathers for all viewers, whose number is bounded; while nobody
-// does nothing is gathered. A viewer that is slow misses snapshots and holds up nobody.
+// does, nothing is gathered. A viewer that is slow misses snapshots and holds up nobody.
 //
 // The page itself has no secrets and needs no token. With -admin-token it asks for one and sends it
 // as Authorization, which EventSource cannot: it reads the events from the body of a fetch. A

@@ -125,7 +125,7 @@ func (c *Console) Viewers() int {
 func (c *Console) gather(ctx context.Context) {
 	tick := time.NewTicker(c.cfg.Interval)
 	defer tick.Stop()
-	g := &gatherer{source: c.cfg.Source, every: c.slowEvery()}
+	g := &gatherer{source: c.cfg.Source, nodes: make(chan *api.ClusterInfo, 1)}
 	for {
 		s, err := g.next(ctx)
 		var data []byte
@@ -146,11 +146,6 @@ func (c *Console) gather(ctx context.Context) {
 			return
 		}
 	}
-}
-
-// slowEvery is how many snapshots have one look at all guilds.
-func (c *Console) slowEvery() int {
-	return max(1, int(tuning.ConsoleSlowInterval/tuning.ConsoleInterval))
 }
 
 // tell gives every viewer a snapshot.
@@ -174,42 +169,64 @@ func (c *Console) tell(ctx context.Context, data []byte) {
 // Owned by the goroutine that gathers.
 type gatherer struct {
 	source  Source
-	every   int
 	turn    int
 	history history
 	rounds  rounds
+	many    bool // guilds, so that they are looked at less often
 	largest []Guild
 	busiest []Guild
 	cluster *api.ClusterInfo
+	nodes   chan *api.ClusterInfo // What somebody has been sent for; see askNodes.
+	asking  bool
 }
 
-// next is the next snapshot. What is slow is in it as it was found the last time.
+// next is the next snapshot. Guilds and nodes that do not answer are shown as they were: when an
+// owner is stuck, or another node, is when somebody looks.
 func (g *gatherer) next(ctx context.Context) (*Snapshot, error) {
-	ctx, cancel := context.WithTimeout(ctx, tuning.ConsoleSlowInterval)
-	defer cancel()
-	// The second look comes soon, since only then it is known which guilds are busy.
-	slow := g.turn == 0 || g.turn == 1 || g.turn%g.every == 0
+	rarely := g.turn%int(tuning.ConsoleSlowInterval/tuning.ConsoleInterval) == 0
 	g.turn++
-	if slow {
-		all, err := g.source.EveryGuild(ctx)
-		if err != nil {
-			return nil, fmt.Errorf("look at guilds: %w", err)
-		}
-		g.largest, g.busiest = g.rounds.look(all, time.Now())
-		info, err := g.source.Cluster(ctx)
-		if err != nil {
-			return nil, fmt.Errorf("look at other nodes: %w", err)
-		}
-		if g.cluster = nil; info.Generation > 0 {
-			info.Pins = nil // The page shows none, and there may be many.
-			g.cluster = &info
-		}
+	if rarely || !g.many {
+		g.lookAtGuilds(ctx)
+	}
+	if rarely {
+		g.askNodes(ctx)
 	}
 	sample, err := g.source.Sample(ctx)
 	if err != nil {
 		return nil, err
 	}
+	select {
+	case g.cluster = <-g.nodes:
+		g.asking = false
+	default:
+	}
 	s := g.history.snapshot(&sample)
 	s.Largest, s.Busiest, s.Cluster = g.largest, g.busiest, g.cluster
 	return s, nil
+}
+
+func (g *gatherer) lookAtGuilds(ctx context.Context) {
+	all, err := g.source.EveryGuild(ctx)
+	if err != nil {
+		return
+	}
+	g.many = len(all) > tuning.ConsoleGuildsOften
+	g.largest, g.busiest = g.rounds.look(all, time.Now())
+}
+
+// askNodes sends somebody to ask the other nodes, each of which may take its time.
+func (g *gatherer) askNodes(ctx context.Context) {
+	if g.asking {
+		return
+	}
+	g.asking = true
+	go func() {
+		info, err := g.source.Cluster(ctx)
+		if err != nil || info.Generation == 0 {
+			g.nodes <- nil // It is alone, or ends.
+			return
+		}
+		info.Pins = nil // The page shows none, and there may be many.
+		g.nodes <- &info
+	}()
 }

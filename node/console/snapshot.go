@@ -2,11 +2,13 @@ package console
 
 import (
 	"cmp"
+	"math"
 	"slices"
 	"time"
 
 	"throng/node/api"
 	"throng/tuning"
+	"throng/wire"
 )
 
 // Snapshot is what the page shows, as it is sent to it. A rate is nil until there are two samples.
@@ -231,23 +233,39 @@ func kinds(now, old map[string]Work, seconds float64) []KindLine {
 //
 // Owned by the goroutine that gathers.
 type rounds struct {
-	at      time.Time
-	indexes map[uint64]uint64 // Event index by guild.
+	at   time.Time
+	past map[wire.Snowflake]pastGuild
 }
 
-// look finds the largest and the busiest of all guilds, which it puts in another order.
+// pastGuild is a guild as it was at the last look.
+type pastGuild struct {
+	index uint64
+	rate  float64 // Of events a second; below 0: not known.
+}
+
+// busySpan is over how long a guild's rate is: of the last second alone, the order of guilds would
+// be another one each time.
+const busySpan = 5 * time.Second
+
+// look finds the largest and the busiest of all guilds.
 func (r *rounds) look(all []Guild, now time.Time) (largest, busiest []Guild) {
 	seconds := now.Sub(r.at).Seconds()
-	indexes := make(map[uint64]uint64, len(all))
+	weight := 1 - math.Exp(-seconds/busySpan.Seconds())
+	past := make(map[wire.Snowflake]pastGuild, len(all))
 	for i := range all {
 		g := &all[i]
-		indexes[uint64(g.ID)] = g.Index
+		p := pastGuild{g.Index, -1}
 		// An index begins anew with its guild.
-		if before, known := r.indexes[uint64(g.ID)]; known && g.Index > before && seconds > 0 {
-			g.Events = float64(g.Index-before) / seconds
+		if was, known := r.past[g.ID]; known && g.Index >= was.index && seconds > 0 {
+			p.rate = float64(g.Index-was.index) / seconds
+			if was.rate >= 0 {
+				p.rate = was.rate + weight*(p.rate-was.rate)
+			}
 		}
+		past[g.ID] = p
+		g.Events = max(p.rate, 0)
 	}
-	r.at, r.indexes = now, indexes
+	r.at, r.past = now, past
 	top := func(order func(a, b *Guild) int) []Guild {
 		var best []Guild
 		for i := range all {

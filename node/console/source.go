@@ -11,7 +11,8 @@ import (
 // Source is what the console asks of the node. Every method may block until the context ends.
 type Source interface {
 	Sample(ctx context.Context) (Sample, error)
-	// EveryGuild is all guilds of this node, without those that came or went meanwhile.
+	// EveryGuild is all guilds of this node, but for those that came or went meanwhile. It fails
+	// when not all owners answer in time.
 	EveryGuild(ctx context.Context) ([]Guild, error)
 	// Cluster is all nodes.
 	Cluster(ctx context.Context) (api.ClusterInfo, error)

@@ -27,6 +27,7 @@ export function table(id, rows, empty = "none") {
     for (const head of heads) row.insertCell().className = head.className;
   }
   for (let i = 0; i < count; i++) {
+    body.rows[i].className = i < Math.max(rows.length, 1) ? "" : "blank";
     const cells = rows[i] ?? (i === 0 ? [{ text: empty, mark: "quiet" }] : []);
     heads.forEach((head, n) => fill(body.rows[i].cells[n], head.className, cells[n] ?? ""));
   }

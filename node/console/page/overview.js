@@ -74,14 +74,14 @@ function meet(a) {
 
 const kept = 120; // Snapshots: two minutes.
 const timed = ({ latency: l }) =>
-  l ? `${joined(count(l.count))} in ${about.latency_window_seconds} s` : "nothing published";
+  l ? `of ${joined(count(l.count))} in ${about.latency_window_seconds} s` : "nothing published";
 const tiles = [
   tile("connections", "Connections", count, (s) => s.connections, () =>
     `of ${joined(count(about.connections_max ?? 0))} at most`),
   tile("sessions", "Sessions", count, (s) => s.live, (s) =>
     `${joined(count(s.detached))} without a socket`),
   tile("events", "Events a second", rate, (s) => s.events, (s) =>
-    `${joined(count(s.guilds))} guilds`),
+    `${joined(count(s.guilds))} ${s.guilds === 1 ? "guild" : "guilds"}`),
   tile("deliveries", "Deliveries a second", rate, (s) => s.deliveries, (s) =>
     `${joined(count(s.members))} members`),
   tile("bytes", "Sent a second", size, (s) => s.bytes, (s) =>
@@ -153,7 +153,8 @@ function draw(s) {
   table("kinds", (s.kinds ?? []).map(kindRow), "nothing");
   drawMemory(s.memory, s.gc, s.stalls);
   table("largest", (s.largest ?? []).map((g) => guildRow(g, grouped(g.sessions))));
-  table("busiest", (s.busiest ?? []).map((g) => guildRow(g, joined(rate(g.events)))));
+  const events = (g) => joined(rate(Math.round(g.events * 10) / 10));
+  table("busiest", (s.busiest ?? []).map((g) => guildRow(g, events(g))));
   put($("blocked"), s.blocked > 0 ? joined(count(s.blocked)) : "");
   table("slow", (s.slow ?? []).map(readerRow));
   for (const name of ["types", "closes", "drops"]) table(name, s[name].slice(0, 8).map(counted));
@@ -168,7 +169,7 @@ function ownerRow(o) {
     { bar: o.busy ?? 0, mark },
     { text: o.age > 0.5 ? `${o.age.toFixed(1)} s ago` : busy, mark },
     { text: grouped(o.depth), title: `of ${grouped(o.limit)}`, mark: fullness(o.depth / o.limit) },
-    { text: o.oldest > 0 ? joined(time(o.oldest)) : "–", mark: o.oldest > 0.25 ? "warn" : "quiet" },
+    { text: o.oldest > 0 ? joined(time(o.oldest)) : "–", mark: o.oldest > 0.25 ? "warn" : "" },
     o.doing ? o.doing : quiet("at rest"),
   ];
 }
@@ -199,7 +200,7 @@ function drawMemory(m, gc, stalls) {
   const part = (n, all) => (all > 0 ? { bar: n / all, mark: fullness(n / all) } : "");
   const limit = gc.limit > 0 ? joined(size(gc.limit)) : "no limit";
   table("memory", [
-    ["needed", part(m.needed, m.budget), joined(size(m.needed))],
+    ["needed", part(m.needed, m.budget), joined(size(Math.max(m.needed, 0)))],
     ["held", part(m.held, m.budget), joined(size(m.held))],
     ["budget", "", m.budget > 0 ? joined(size(m.budget)) : "not known"],
     ["Go's limit", part(gc.total, gc.limit), limit],
@@ -207,8 +208,8 @@ function drawMemory(m, gc, stalls) {
   table("gc", [
     ["CPU", { bar: gc.cpu, mark: fullness(gc.cpu * 4) }, share(gc.cpu)],
     ["longest pause", "", { text: joined(time(gc.pause)), title: "in the last ten seconds" }],
-    ["heap", part(gc.heap, gc.goal), joined(size(gc.heap))],
-    ["alive, and goal", "", `${joined(size(gc.marked))}, ${joined(size(gc.goal))}`],
+    ["heap, of its goal", gc.goal > 0 ? { bar: gc.heap / gc.goal } : "", joined(size(gc.heap))],
+    ["alive at the last", "", joined(size(gc.marked))],
     ["collections", "", grouped(gc.cycles)],
     ["stalls", "", { text: grouped(stalls), title: "/v1/stalls", mark: stalls > 0 ? "warn" : "" }],
   ]);

@@ -1,10 +1,11 @@
 // Two clients of the gateway: what it sends is shown as it came, and each can say something that
 // the other hears.
 
-import { $, call, make, put } from "./base.js";
+import { $, call, joined, make, put, size } from "./base.js";
 
 const linesMax = 200; // Of each pane.
 const noncesMax = 200;
+const foldedMin = 1200; // Of characters: a GUILD_CREATE is folded, a message is not.
 const opNames = [
   "dispatch", "heartbeat", "identify", "presence", "voice state", "", "resume", "reconnect",
   "members", "invalid session", "hello", "heartbeat ack",
@@ -67,9 +68,15 @@ class Pane {
   note(kind, head, body = "", took = "") {
     const log = this.part(".log");
     const low = log.scrollTop + log.clientHeight > log.scrollHeight - 30;
-    const line = make("li", { className: kind }, make("b", { textContent: head }));
-    if (took) line.append(" ", make("span", { className: "took", textContent: took }));
-    if (body) line.append(` ${body}`);
+    const first = [make("b", { textContent: head })];
+    if (took) first.push(" ", make("span", { className: "took", textContent: took }));
+    const line = make("li", { className: kind });
+    if (body.length > foldedMin) {
+      const long = make("span", { textContent: ` ${joined(size(body.length))}` });
+      line.append(make("details", {}, make("summary", {}, ...first, long), body));
+    } else {
+      line.append(...first, body ? ` ${body}` : "");
+    }
     log.append(line);
     while (log.children.length > linesMax) log.firstElementChild.remove();
     if (low) log.scrollTop = log.scrollHeight;
