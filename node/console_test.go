@@ -22,6 +22,7 @@ func TestConsoleInABrowser(t *testing.T) {
 
 	talkInPanes(b)
 	watchFigures(r, b)
+	namesAreText(r, b)
 	closeFromInspector(r, b)
 	fits(b)
 	inBothColours(b)
@@ -43,10 +44,10 @@ func talkInPanes(b *browser) {
 		b.until(fmt.Sprintf("document.querySelector(%q).options.length > 0",
 			paneOf(pane)+" .channel"))
 	}
-	b.fill(paneOf(0)+" .content", "hello from the left")
+	b.fill(paneOf(0)+" .content", "hello <i>from the left</i>")
 	b.key("Enter", "\r")
 	for pane := range 2 {
-		b.until(says(pane, ".log", `"content":"hello from the left"`))
+		b.until(says(pane, ".log", `"content":"hello <i>from the left</i>"`))
 		b.until(says(pane, ".log", "ms after Send"))
 	}
 	b.press(paneOf(1) + " .drop")
@@ -90,6 +91,16 @@ func watchFigures(r *rig, b *browser) {
 	b.until("document.querySelector('#owners tbody').innerText.includes('loop1')")
 	b.until("document.querySelector('#tile-deliveries path.line').getAttribute('d') !== null")
 	b.shoot("overview")
+}
+
+// namesAreText: a guild or a message that is written like markup is shown as it is written.
+func namesAreText(r *rig, b *browser) {
+	b.t.Helper()
+	r.guildDoc(900, `{"name":"<img src=x onerror=alert()>","owner_id":"1"}`)
+	b.until("document.querySelector('#largest tbody').innerText.includes('<img src=x onerror')")
+	if got := b.eval("document.querySelectorAll('main img, main i:not(.bar i)').length"); got != 0.0 {
+		b.t.Errorf("%v elements were made of names", got)
+	}
 }
 
 // closeFromInspector finds the session of a user and ends it.

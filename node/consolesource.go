@@ -1,10 +1,12 @@
 package node
 
 import (
+	"cmp"
 	"context"
 	"net"
 	"net/http"
 	"reflect"
+	"slices"
 	"strings"
 	"time"
 
@@ -83,6 +85,10 @@ func (c *consoleNode) Sample(ctx context.Context) (console.Sample, error) {
 			s.Slow = append(s.Slow, l.slowReaders(ctx)...)
 		}
 	}
+	slices.SortFunc(s.Slow, func(a, b console.Reader) int {
+		return cmp.Compare(b.Seconds, a.Seconds)
+	})
+	s.Slow = s.Slow[:min(len(s.Slow), tuning.ConsoleGuilds)]
 	c.owners(ctx, &s)
 	return s, ctx.Err()
 }

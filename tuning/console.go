@@ -35,7 +35,7 @@ const (
 	// ConsoleGuildsOften guilds, and fewer, are looked at for every snapshot: a millisecond.
 	ConsoleGuildsOften = 10_000
 
-	// ConsoleGuilds are shown, of the largest and of the busiest each.
+	// ConsoleGuilds are shown, of the largest and of the busiest each, and as many slow readers.
 	ConsoleGuilds = 8
 
 	// ConsoleWriteTimeout is how long a viewer may take over a snapshot.

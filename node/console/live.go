@@ -59,6 +59,8 @@ func (c *Console) Live(w http.ResponseWriter, r *http.Request) error {
 	h.Set("Content-Type", "text/event-stream")
 	h.Set("Cache-Control", "no-store")
 	h.Set("X-Accel-Buffering", "no") // Or nginx gathers events in its buffer.
+	// A page elsewhere could read nothing of it, and would take a viewer's place all the same.
+	h.Set("Cross-Origin-Resource-Policy", "same-origin")
 	if r.Method == http.MethodHead {
 		return nil
 	}

@@ -111,7 +111,7 @@ $("theme").onclick = () => {
   paint(next);
 };
 
-// Views. Arrows go from tab to tab, and the address says which one is shown.
+// Views. Arrows, Home and End go from tab to tab, and the address says which one is shown.
 
 export const tabs = [...document.querySelectorAll('[role="tab"]')];
 
@@ -129,9 +129,11 @@ export function show(tab) {
 for (const [i, tab] of tabs.entries()) {
   tab.onclick = () => show(tab);
   tab.onkeydown = (e) => {
-    const step = { ArrowRight: 1, ArrowLeft: -1 }[e.key];
-    if (!step) return;
-    const next = tabs[(i + step + tabs.length) % tabs.length];
+    const last = tabs.length - 1;
+    const to = { ArrowRight: i + 1, ArrowLeft: i + last, Home: 0, End: last }[e.key];
+    if (to === undefined) return;
+    e.preventDefault();
+    const next = tabs[to % tabs.length];
     show(next);
     next.focus();
   };

@@ -87,7 +87,7 @@ const tiles = [
   tile("bytes", "Sent a second", size, (s) => s.bytes, (s) =>
     `${joined(size(s.queued_bytes))} wait in kernel`),
   tile("batching", "Deliveries a write", (n) => [n.toFixed(2), ""], (s) => s.batching, (s) =>
-    `${joined(rate(s.writes ?? 0))} writes a second`),
+    `${joined(rate(s.writes ?? 0))} writes/s`),
   tile("p50", "Publish to socket, p50", time, (s) => s.latency?.p50, timed),
   tile("p99", "Publish to socket, p99", time, (s) => s.latency?.p99, timed),
 ];
@@ -153,7 +153,8 @@ function draw(s) {
   table("kinds", (s.kinds ?? []).map(kindRow), "nothing");
   drawMemory(s.memory, s.gc, s.stalls);
   table("largest", (s.largest ?? []).map((g) => guildRow(g, grouped(g.sessions))));
-  const events = (g) => joined(rate(Math.round(g.events * 10) / 10));
+  const events = ({ events: n }) =>
+    n < 0.05 ? "0" : n < 9.95 ? n.toFixed(1) : joined(count(n));
   table("busiest", (s.busiest ?? []).map((g) => guildRow(g, events(g))));
   put($("blocked"), s.blocked > 0 ? joined(count(s.blocked)) : "");
   table("slow", (s.slow ?? []).map(readerRow));

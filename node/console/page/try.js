@@ -25,6 +25,7 @@ class Pane {
     this.session = ""; // That can be resumed.
     this.user = null;
     this.keeps = false; // The session, when the socket closes.
+    this.taken = false; // The connection, by the gateway.
     this.at.setAttribute("aria-label", `Client ${number + 1}`);
     this.part(".log").setAttribute("aria-label", `What client ${number + 1} sends and is sent`);
     this.part(".login").onsubmit = (e) => {
@@ -84,6 +85,7 @@ class Pane {
 
   says(text) {
     put(this.part(".said"), text);
+    this.part(".said").title = text;
   }
 
   able(open) {
@@ -102,7 +104,11 @@ class Pane {
       this.says(e.message);
       return;
     }
-    this.socket.onopen = () => this.able(true);
+    this.taken = false;
+    this.socket.onopen = () => {
+      this.taken = true;
+      this.able(true);
+    };
     this.socket.onmessage = (e) => this.hear(e.data);
     this.socket.onclose = (e) => this.closed(e);
   }
@@ -110,6 +116,11 @@ class Pane {
   closed(e) {
     clearInterval(this.beat);
     this.socket = null;
+    if (!this.taken) {
+      // The browser does not tell a page why.
+      this.says(`${gateway} takes no connection: it is full, or -origin lacks ${location.origin}`);
+      return;
+    }
     if (!this.keeps) this.session = "";
     this.keeps = false;
     const why = `${e.code}${e.reason ? `, ${e.reason}` : ""}`;
