@@ -36,6 +36,8 @@ type core struct {
 	courier *courier
 	voice   *fanout.VoiceServers
 
+	calendar *calendar // what wall reads; nil where tests keep the time
+
 	clock  func() int64                            // monotonic milliseconds
 	wall   func() int64                            // unix milliseconds
 	random func(b []byte)                          // fills b

@@ -82,7 +82,8 @@ func New(cfg Config, log *slog.Logger) (*Node, error) {
 	n.core = c
 	c.stalls.limit.Store(int64(cfg.StallLimit))
 	c.clock = func() int64 { return time.Since(n.began).Milliseconds() + 1 }
-	c.wall = func() int64 { return time.Now().UnixMilli() }
+	c.calendar = newCalendar(func() int64 { return time.Now().UnixMilli() }, c.clock)
+	c.wall = c.calendar.now
 	c.random = func(b []byte) { _, _ = rand.Read(b) }
 	c.giveUp = func() { os.Exit(1) }
 	c.heapMost.Store(int64(cfg.MemoryLimit))

@@ -100,13 +100,14 @@ func (m *tickGuild) apply(s *shard, g *fanout.Guild) {
 	s.emit(g, &change)
 }
 
-// tickShards rings the shards' ticks until stop is closed.
+// tickShards rings the shards' ticks, and keeps the calendar, until stop is closed.
 func (n *Node) tickShards(stop <-chan struct{}) {
 	t := time.NewTicker(tuning.ShardTickInterval)
 	defer t.Stop()
 	for {
 		select {
 		case <-t.C:
+			n.core.calendar.follow()
 			for _, s := range n.core.shards {
 				s.ringTick()
 			}
