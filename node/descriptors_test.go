@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -24,8 +25,12 @@ import (
 // descriptorLimit is what the node in the other process may open, all told.
 const descriptorLimit = 256
 
-// childVariable has the test binary be that node.
-const childVariable = "THRONG_TEST_NODE"
+// childVariable has the test binary be that node, and silenceVariable says after how many
+// milliseconds of a client's silence it takes that one for dead.
+const (
+	childVariable   = "THRONG_TEST_NODE"
+	silenceVariable = "THRONG_TEST_SILENCE"
+)
 
 func TestMain(m *testing.M) {
 	flag.Parse()
@@ -56,6 +61,9 @@ func runChild() error {
 	if err != nil {
 		return err
 	}
+	if milli, err := strconv.Atoi(os.Getenv(silenceVariable)); err == nil {
+		n.core.limits.deadMilli = int64(milli)
+	}
 	go func() {
 		for a := range listens.addresses {
 			fmt.Println(a[0], a[1])
@@ -77,10 +85,11 @@ func startChild(t *testing.T) (r *rig, wait func() error) {
 	return r, wait
 }
 
-func startChildProcess(t *testing.T) (r *rig, pid int, wait func() error) {
+func startChildProcess(t *testing.T, environment ...string) (r *rig, pid int,
+	wait func() error) {
 	t.Helper()
 	cmd := exec.Command(os.Args[0], "-test.run", "^$", fmt.Sprintf("-test.v=%v", testing.Verbose()))
-	cmd.Env = append(os.Environ(), childVariable+"="+t.TempDir())
+	cmd.Env = append(append(os.Environ(), childVariable+"="+t.TempDir()), environment...)
 	cmd.Stderr = os.Stderr
 	in, err := cmd.StdinPipe()
 	if err != nil {

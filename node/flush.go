@@ -228,12 +228,15 @@ func (l *loop) retry(k *socket) {
 }
 
 // checkLag closes a reader that is too slow while its session can still be resumed: the journal
-// has come round by three quarters since the oldest frame that it has not been sent.
+// has come round by three quarters since the oldest frame that it has not been sent. Who has just
+// come back may be that far behind already, and has until the frame is gone: closed for it, it
+// would come back again and again, each time for as much as the kernel takes at once.
 func (l *loop) checkLag(k *socket) {
 	if k.session == nil || k.state != socketLive {
 		return
 	}
-	if lag, end := l.out.Lag(k.session.slot); lag > end/4*3 {
+	lag, end := l.out.Lag(k.session.slot)
+	if lag > end/4*3 && k.session.resumedSeq == 0 {
 		l.closeSocket(k, SlowReader, "Reading too slowly: too far behind.")
 	} else if l.time-k.stuck > l.core.limits.lagMilli {
 		l.closeSocket(k, SlowReader, "Reading too slowly: nothing was taken for too long.")
