@@ -14,6 +14,7 @@ var groups = []group{
 	{"store", "store", "1s"},
 	{"herd", "node", "1x"},
 	{"node", "node", "1s"},
+	{"wire", "wire", "1s"},
 }
 
 // part is one figure.
@@ -36,6 +37,7 @@ const (
 	shared     = "Fast shared data, semaphores, a stampede"
 	signals    = "Presences, users, voice"
 	nodes      = "Among nodes"
+	hostile    = "What a client may send"
 
 	nanosToMicros = 1e-3
 	nanosToMillis = 1e-6
@@ -105,4 +107,7 @@ var parts = []part{
 		"ms-longest", 1, "ms", 10},
 	{nodes, "longest turn while 100,000 guilds lose a node's sessions", "herd",
 		"RemoteLost/guilds", "ms-longest", 1, "ms", 10},
+
+	{hostile, "the worst of 15,360 octets of JSON to read", "wire", "Hostile/*", "ns/op",
+		nanosToMicros, "µs", 100},
 }

@@ -6,6 +6,8 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+
+	"throng/bench/internal/matrix"
 )
 
 // Benches are the benches in the order of the page. The two that measure the million share a
@@ -13,6 +15,9 @@ import (
 var Benches = []string{"delivery", "against", "growth", "fairness", "million", "million-guest",
 	"collector", "compression", "storms", "push", "guild", "presence", "parts", "pressure",
 	"seeing", "cluster"}
+
+// matrixSection is the marker's name of the table of faults.
+const matrixSection = "matrix"
 
 // figuresSection is the marker's name of the table of figures to reach.
 const figuresSection = "figures"
@@ -43,6 +48,13 @@ func Page(page, folder string) (string, error) {
 		if page, err = Replace(page, bench, section); err != nil {
 			return "", err
 		}
+	}
+	faults, err := matrixTable(matrix.Rows, folder)
+	if err != nil {
+		return "", err
+	}
+	if page, err = Replace(page, matrixSection, faults); err != nil {
+		return "", err
 	}
 	return Replace(page, figuresSection, figuresTable(figures))
 }
@@ -170,24 +182,29 @@ func figuresTable(figures []Figure) string {
 	}
 	var rows [][]string
 	for _, f := range figures {
-		sign, state := "≤", "reached"
-		if f.AtLeast {
-			sign = "≥"
-		}
+		state := "reached"
 		if !f.Reached() {
 			state = "**not reached**"
 		}
 		if f.Note != "" {
 			state += ", " + f.Note
 		}
-		limit := strconv.FormatFloat(f.Limit, 'f', -1, 64)
-		rows = append(rows, []string{f.What,
-			strings.TrimSpace(sign + " " + limit + " " + f.Unit),
+		rows = append(rows, []string{f.What, f.bound(),
 			strings.TrimSpace(Number(f.Measured) + " " + f.Unit), state})
 	}
 	var b strings.Builder
 	table(&b, []string{"what", "to reach", "measured", ""}, rows)
 	return b.String()
+}
+
+// bound is what is to be reached.
+func (f Figure) bound() string {
+	sign := "≤"
+	if f.AtLeast {
+		sign = "≥"
+	}
+	limit := strconv.FormatFloat(f.Limit, 'f', -1, 64)
+	return strings.TrimSpace(sign + " " + limit + " " + f.Unit)
 }
 
 // Text is the result for a terminal.

@@ -138,7 +138,7 @@ func TestPageShowsResults(t *testing.T) {
 		t.Fatal(err)
 	}
 	page := ""
-	for _, name := range append([]string{figuresSection}, Benches...) {
+	for _, name := range append([]string{figuresSection, matrixSection}, Benches...) {
 		page += "<!-- " + name + ":start -->\n<!-- " + name + ":end -->\n"
 	}
 	got, err := Page(page, folder)

@@ -1,0 +1,68 @@
+package matrix
+
+import (
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+const root = "../../.."
+
+// TestRowsAreHeld: each row says what holds it, or that it lacks something, and what it names is
+// there.
+func TestRowsAreHeld(t *testing.T) {
+	if len(Rows) != 38 {
+		t.Errorf("there are %d rows, want 38", len(Rows))
+	}
+	for i, row := range Rows {
+		number := i + 1
+		if row.Fault == "" || row.Then == "" {
+			t.Errorf("row %d does not say what happens", number)
+		}
+		if len(row.By) == 0 && row.Lacks == "" {
+			t.Errorf("row %d is held by nothing", number)
+		}
+		if len(row.By) > 0 && row.Held == "" && len(row.Benches) == 0 {
+			t.Errorf("row %d has no figure", number)
+		}
+		for _, by := range row.By {
+			folder, name, _ := strings.Cut(by, ":")
+			pattern, files := `(?m)^func `+name+`\(`, folder+"/*_test.go"
+			if folder == "ci" {
+				pattern, files = `(?m)^step `+regexp.QuoteMeta(name)+`$`, ".ci/run"
+			}
+			if !regexp.MustCompile(pattern).MatchString(read(t, files)) {
+				t.Errorf("row %d: there is no %s", number, by)
+			}
+		}
+		for _, figure := range row.Benches {
+			bench, what, _ := strings.Cut(figure, ":")
+			// What a bench makes of parts is in its result alone.
+			if !strings.Contains(read(t, "bench/"+bench+"/*.go"), `"`+what+`"`) &&
+				!strings.Contains(read(t, "bench/results/"+bench+".json"), `"`+what+`"`) {
+				t.Errorf("row %d: no bench has the figure %s", number, figure)
+			}
+		}
+	}
+}
+
+// read is the text of all files of a pattern.
+func read(t *testing.T, pattern string) string {
+	t.Helper()
+	files, err := filepath.Glob(filepath.Join(root, pattern))
+	if err != nil || len(files) == 0 {
+		t.Fatalf("there is no %s, %v", pattern, err)
+	}
+	var all strings.Builder
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		all.Write(text)
+		all.WriteByte('\n')
+	}
+	return all.String()
+}

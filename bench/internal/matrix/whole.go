@@ -1,0 +1,90 @@
+package matrix
+
+// whole are faults of the node's own, of its operator and of its surroundings: rows 27 to 38.
+var whole = []Row{
+	{
+		Fault: "memory runs out",
+		Then:  "no new sessions; then no connections, and caches go; then the largest are closed",
+		By: []string{"node:TestShortOfMemory", "node:TestLargestGoFirst", "tuning:TestPressure",
+			"tuning:TestMemoryReader"},
+		Held: "80, 90, 95 % of the budget",
+		Benches: []string{"pressure:ended by the kernel for want of memory",
+			"pressure:sessions that read and were lost under pressure"},
+	},
+	{
+		Fault: "a panic while one client is served",
+		Then:  "that one is closed, it is counted, the others see nothing; too many end the node",
+		By: []string{"node:TestPanicInAHandlerCostsItsConnection",
+			"node:TestPanicWhileWritingCostsOneSession", "node:TestPanicInAPassLosesNoRequest",
+			"node:TestTooManyPanicsGiveUp", "node:TestPanicsAreCountedInAWindow"},
+		Held: "1 connection",
+	},
+	{
+		Fault: "a backend without a token, with a wrong one, with too much; one from outside",
+		Then:  "401, 403 or 413, and nothing is published",
+		By: []string{"node/api:TestAdminTokenIsNeededForAllButHealth",
+			"node/api:TestWithoutTokenOnlyThisHostGetsIn",
+			"node/api:TestBodiesPastTheirLimitAreRefusedUnread", "node:TestConfigAdminDoors"},
+		Held: "0 events; digests are compared, in constant time",
+	},
+	{
+		Fault: "a page elsewhere connects: another origin, null, scheme, port, or none",
+		Then:  "403, but for those of -origin and who is no browser",
+		By:    []string{"node:TestOrigins", "node:TestOriginsAreExact"},
+		Held:  "compared as a whole",
+	},
+	{
+		Fault: "a PROXY header from who is not trusted, of no family, of 65,535 octets, or none",
+		Then:  "closed",
+		Lacks: "PROXY headers are not read yet",
+	},
+	{
+		Fault: "the system's clock is set, by an hour or a day",
+		Then:  "nothing: deadlines go by the process's own, and the calendar of guilds never stops",
+		By:    []string{"node:TestClockThatJumps", "node:TestCalendarOutlivesJumps"},
+		Held:  "0 closed",
+	},
+	{
+		Fault: "a guild of many receivers, and 1,000 events a second to it",
+		Then:  "its events stay in order, and small guilds do not wait for it",
+		By: []string{"fanout:TestBoardGivesEachReceiverEachEvent",
+			"fanout:TestSmallGuildWaitsOneTurn", "fanout:TestPassKeepsToItsLimit",
+			"node:TestNobodyWaitsBehindAFlood"},
+		Held:    "15,000 receivers a pass; 0 out of order",
+		Benches: []string{"fairness:p99 of a small guild while one of 15,000 is flooded"},
+	},
+	{
+		Fault: "a producer that is faster than the node",
+		Then:  "it is told to wait by 429, or is read slowly; nothing queues without end",
+		By: []string{"node:TestFloodOfOneGuildIsHeldBack",
+			"node/api:TestRequestsInFlightAreBounded",
+			"node:TestWhoPutsTooManyUsersIsHeldBack", "node:TestEventsByNATS"},
+		Held: "queues within their limits",
+	},
+	{
+		Fault: "the program is replaced under load",
+		Then:  "its listeners are handed over, and no connection is refused",
+		By:    []string{"node:TestListenersAreHandedOver"},
+		Held:  "who waits while one node stops and the next begins is served",
+		Lacks: "100,000 dials during it",
+	},
+	{
+		Fault: "a day of coming and going",
+		Then:  "memory, descriptors and goroutines stay as they are",
+		Lacks: "a soak",
+	},
+	{
+		Fault: "reads and writes in parts, errors, loops in any order, by chance",
+		Then:  "each session's stream is the beginning of its log; the seed that fails is printed",
+		By: []string{"node:TestSimulation", "node:TestSimulationOfThousands",
+			"node:TestSimulationIsReplayed", "node:TestNodesComeAndGo",
+			"node/cluster:TestPairOverABadNetwork", "node/cluster/replica:TestModel"},
+		Held: "`go test ./node -run TestSimulation -sim.seeds=100000`",
+	},
+	{
+		Fault: "a race, a parser that was told anything",
+		Then:  "nothing is found",
+		By:    []string{"ci:tests with the race detector", "ci:fuzz"},
+		Held:  "every test; 10,000 inputs for each target, with its corpus",
+	},
+}

@@ -1,0 +1,39 @@
+package wire
+
+import (
+	"strings"
+	"testing"
+)
+
+// hostileBytes is what a node takes of a client at most.
+const hostileBytes = 15_360
+
+// hostileTexts are of the largest size that a client may send, each hard to read in its own way.
+func hostileTexts() map[string]string {
+	fill := func(begin, part, end string) string {
+		count := (hostileBytes - len(begin) - len(end)) / len(part)
+		return begin + strings.Repeat(part, count) + end
+	}
+	return map[string]string{
+		"levels":     fill(`{"op":1,"d":`, "[", ""),
+		"shallow":    fill(`{"op":1,"d":[`, "[[[]]],", `0]}`),
+		"keys":       fill(`{"op":1`, `,"op":1`, "}"),
+		"digits":     fill(`{"op":1,"d":`, "9", "}"),
+		"escapes":    fill(`{"op":1,"d":"`, `\u00e9`, `"}`),
+		"surrogates": fill(`{"op":1,"d":"`, `\ud83d\ude00`, `"}`),
+		"blanks":     fill(`{"op":1,"d":`, " ", `null}`),
+	}
+}
+
+// BenchmarkHostile is what a command costs that is meant to cost much.
+func BenchmarkHostile(b *testing.B) {
+	for name, text := range hostileTexts() {
+		b.Run(name, func(b *testing.B) {
+			payload, scratch := []byte(text), make([]byte, 0, 64<<10)
+			b.ReportAllocs()
+			for b.Loop() {
+				_, scratch, _ = ParseCommand(EncodingJSON, payload, scratch[:0])
+			}
+		})
+	}
+}
