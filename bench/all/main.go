@@ -22,7 +22,7 @@ import (
 
 var benches = []string{"delivery", "against", "growth", "fairness", "million", "collector",
 	"compression", "storms", "push", "guild", "presence", "parts", "pressure",
-	"seeing", "cluster"}
+	"fire", "seeing", "cluster"}
 
 // endTimeout is how long a bench may take to stop its servers after an interrupt.
 const endTimeout = 15 * time.Second

@@ -62,8 +62,9 @@ func Identify(ctx context.Context, gateway, token string, intents wire.Intents) 
 		if intents != 0 {
 			identify += fmt.Sprintf(`,"intents":%d`, intents)
 		}
-		s.send(identify + "}}")
-		_, err = s.Await("READY")
+		if err = s.send(identify + "}}"); err == nil {
+			_, err = s.Await("READY")
+		}
 	}
 	if err != nil {
 		s.close()
@@ -86,12 +87,15 @@ func (s *Session) Close() {
 	s.close()
 }
 
+// Beat sends a heartbeat and does not wait for its answer.
+func (s *Session) Beat() error { return s.send(`{"op":1,"d":null}`) }
+
 // AskForAll waits until it has the guild, asks for all members of a guild and says how many came.
 func (s *Session) AskForAll(guild wire.Snowflake) (members int, err error) {
 	if _, err := s.Await("GUILD_CREATE"); err != nil {
 		return 0, err
 	}
-	s.send(fmt.Sprintf(`{"op":8,"d":{"guild_id":"%d","query":"","limit":0}}`, guild))
+	_ = s.send(fmt.Sprintf(`{"op":8,"d":{"guild_id":"%d","query":"","limit":0}}`, guild))
 	for {
 		d, err := s.Await("GUILD_MEMBERS_CHUNK")
 		if err != nil {
@@ -121,7 +125,7 @@ func (s *Session) Await(name string) ([]byte, error) {
 		if op, _ := wire.IntField(message, "op"); op == 0 {
 			// What has been seen is acknowledged, as all clients do.
 			if seq, _ := wire.IntField(message, "s"); seq%100 == 0 {
-				s.send(fmt.Sprintf(`{"op":1,"d":%d}`, seq))
+				_ = s.send(fmt.Sprintf(`{"op":1,"d":%d}`, seq))
 			}
 		}
 	}
@@ -138,7 +142,7 @@ func (s *Session) Next(wait time.Duration) (name string, d []byte, err error) {
 		switch op, _ := wire.IntField(message, "op"); op {
 		case 0:
 			if seq, _ := wire.IntField(message, "s"); seq%100 == 0 {
-				s.send(fmt.Sprintf(`{"op":1,"d":%d}`, seq))
+				_ = s.send(fmt.Sprintf(`{"op":1,"d":%d}`, seq))
 			}
 			name, _ = wire.StringField(message, "t")
 			d, _ = wire.Field(message, "d")
@@ -175,7 +179,7 @@ func (s *Session) read() ([]byte, error) {
 }
 
 // send writes one text message, masked with zeros.
-func (s *Session) send(text string) {
+func (s *Session) send(text string) error {
 	if !json.Valid([]byte(text)) {
 		panic(text)
 	}
@@ -183,5 +187,6 @@ func (s *Session) send(text string) {
 	if len(text) > 125 {
 		frame = []byte{0x81, 0x80 | 126, byte(len(text) >> 8), byte(len(text))}
 	}
-	_, _ = s.conn.Write(append(append(frame, 0, 0, 0, 0), text...))
+	_, err := s.conn.Write(append(append(frame, 0, 0, 0, 0), text...))
+	return err
 }

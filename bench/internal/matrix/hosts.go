@@ -36,10 +36,11 @@ var hosts = []Row{
 		Held: "0 closed, stopped for longer than a client may be silent",
 	},
 	{
-		Fault: "half of all connections are reset at one moment",
-		Then:  "only sessions stay of them, which can be resumed; the others notice nothing",
-		By:    []string{"node:TestHalfIsReset"},
-		Held:  "50 of 100: 0 sockets, 0 events lost",
+		Fault:   "half of all connections are reset at one moment",
+		Then:    "only sessions stay of them, which can be resumed; the others notice nothing",
+		By:      []string{"node:TestHalfIsReset"},
+		Held:    "50 of 100: 0 sockets, 0 events lost",
+		Benches: []string{"fire:until nothing is left of 2,000 connections that were reset"},
 	},
 	{
 		Fault: "a client comes back within the window",

@@ -1,0 +1,51 @@
+package main
+
+import "throng/bench/internal/report"
+
+// othersLimit is how much longer those who behave may wait for others.
+const othersLimit = 1.1
+
+// dialLimit is for who connects meanwhile, in ms.
+const dialLimit = 50
+
+// floodLimit is what one client may cost, in percent of a processor.
+const floodLimit = 5
+
+// conclude says what was found.
+func (b *bench) conclude() {
+	r, s := b.Result, b.Samples
+	var rows [][]string
+	for _, a := range attacks {
+		number := func(what string) string { return report.Number(s.Median(a.name + " " + what)) }
+		closed := ""
+		for _, reason := range a.closes {
+			if closed != "" {
+				closed += ", "
+			}
+			closed += number("attacked closed "+reason) + " " + reason
+		}
+		rows = append(rows, []string{a.says, number("quiet p50 ms"), number("quiet p99 ms"),
+			number("attacked p50 ms"), number("attacked p99 ms"),
+			report.Number(s.Ratio(a.name+" attacked p99 ms", a.name+" quiet p99 ms")),
+			number("quiet dial p99 ms"), number("attacked dial p99 ms"), number("quiet cpu %"),
+			number("attacked cpu %"), closed})
+	}
+	r.Table("Those who behave, before and meanwhile", []string{"while", "p50 before, ms",
+		"p99 before, ms", "p50, ms", "p99, ms", "×", "connecting before, p99, ms",
+		"connecting, p99, ms", "node before, % of a processor", "node, %", "closed"}, rows)
+	r.Say("%d sessions get %d events a second, of %d bytes, or of %d where somebody does not "+
+		"read. Who attacks runs on the same two processors.", good, eventRate, smallBytes,
+		largeBytes)
+	r.Reach(report.Figure{What: "p99 of others while some stop to read, of that before",
+		Measured: s.Ratio("frozen attacked p99 ms", "frozen quiet p99 ms"), Unit: "times",
+		Limit: othersLimit})
+	r.Reach(report.Figure{What: "p99 of connecting while 10,000 send a request slowly",
+		Measured: s.Median("slowloris attacked dial p99 ms"), Unit: "ms", Limit: dialLimit})
+	for _, flood := range []string{"pings", "commands"} {
+		r.Reach(report.Figure{What: "what each flood of " + flood + " costs, of a processor",
+			Measured: s.Median(flood+" cost %") / flooders, Unit: "%", Limit: floodLimit})
+	}
+	r.Reach(report.Figure{What: "until nothing is left of 2,000 connections that were reset",
+		Measured: s.Median("vanishing gone after s"), Unit: "s",
+		Limit: clearLimit.Seconds()})
+}
