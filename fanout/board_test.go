@@ -121,6 +121,9 @@ func runBoard(t *testing.T, seed uint64) {
 		if r.IntN(3) == 0 {
 			s.work(1 + r.IntN(6))
 		}
+		if r.IntN(100) == 0 {
+			s.move()
+		}
 		if err := s.board.Check(); err != nil {
 			t.Fatal(err)
 		}

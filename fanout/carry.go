@@ -69,6 +69,20 @@ func (g *Guild) HasSession(h Handle) bool {
 // EndCarry is the end of carrying: the guild stays.
 func (g *Guild) EndCarry() { g.carry = nil }
 
+// CarryWhole is all that there is to carry, in parts of about bytesMax, of a guild that nobody calls
+// meanwhile. It may go on afterwards. REQUIRES: nothing is held, see Holds.
+func (g *Guild) CarryWhole(bytesMax int) (parts [][]byte) {
+	c := g.Carry()
+	for c.Left() > 0 {
+		parts = append(parts, c.Next(nil, math.MaxInt, bytesMax))
+	}
+	last, _ := c.Last(bytesMax)
+	return append(parts, last...)
+}
+
+// Holds says whether there is something for the front of the next Change.
+func (g *Guild) Holds() bool { return len(g.held) > 0 }
+
 // HasSessionState says whether there is anything that the directory does not have.
 func (g *Guild) HasSessionState() bool {
 	return g.receivers.len() > 0 || g.presences.online > 0 || len(g.voices) > 0

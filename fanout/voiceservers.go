@@ -153,6 +153,26 @@ func (vs *VoiceServers) Report(name string, load int, expires int64) bool {
 	return true
 }
 
+// Key is what signs for servers that have no secret of their own.
+func (vs *VoiceServers) Key() []byte { return vs.key }
+
+// Configs are all servers as another process is to put them. One that is lost expires there at
+// once.
+func (vs *VoiceServers) Configs() (all []VoiceServerConfig) {
+	vs.mu.Lock()
+	defer vs.mu.Unlock()
+	for _, s := range vs.list {
+		c := VoiceServerConfig{Name: s.name, Region: s.region, Endpoint: s.endpoint,
+			Capacity: s.capacity, Secret: slices.Clone(s.secret), Expires: s.expires,
+			Load: max(s.reported-s.counted, 0)} // Its users here are counted there as they come.
+		if !s.up {
+			c.Expires = 1
+		}
+		all = append(all, c)
+	}
+	return all
+}
+
 // Remove takes a server away. It is false when there is none of that name.
 func (vs *VoiceServers) Remove(name string) bool {
 	defer vs.ring()
