@@ -6,6 +6,7 @@ require (
 	github.com/HdrHistogram/hdrhistogram-go v1.2.0 // Latencies of the load generator.
 	github.com/bwmarrin/discordgo v0.29.0 // Tests only: a real client.
 	github.com/coder/websocket v1.8.15 // Tests only: a WebSocket implementation that is not ours.
+	github.com/coreos/go-systemd/v22 v22.5.0 // Tells systemd which process has taken over.
 	github.com/disgoorg/disgo v0.19.6 // Tests only: a real client.
 	github.com/disgoorg/snowflake/v2 v2.0.3 // Tests only: ids in disgo's API.
 	github.com/golang-jwt/jwt/v5 v5.3.0 // Tokens of -auth jwt.
@@ -31,7 +32,6 @@ require (
 	github.com/cenkalti/backoff/v5 v5.0.3 // indirect
 	github.com/cespare/xxhash/v2 v2.3.0 // indirect
 	github.com/coreos/go-semver v0.3.1 // indirect
-	github.com/coreos/go-systemd/v22 v22.5.0 // indirect
 	github.com/disgoorg/godave v0.1.0 // indirect
 	github.com/disgoorg/json/v2 v2.0.0 // indirect
 	github.com/disgoorg/omit v1.0.0 // indirect

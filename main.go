@@ -23,6 +23,7 @@ import (
 	"os/signal"
 	"runtime"
 	"runtime/debug"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -341,21 +342,25 @@ func serve(args []string, out, errs io.Writer) int {
 
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT)
+	o.node.Inherits, _ = strconv.Atoi(os.Getenv(node.TakeoverVariable))
+	_ = os.Unsetenv(node.TakeoverVariable) // What this process starts inherits nothing.
 	n, err := node.New(o.node, log)
 	if err != nil {
 		return fail(errs, err)
 	}
-	return untilDrained(n, signals, log, errs)
+	signal.Notify(signals, syscall.SIGUSR2) // Before it is open there is nothing to take over.
+	return untilDrained(n, signals, log, out, errs)
 }
 
 // untilDrained runs the node. The first signal begins a drain, the second ends the process now,
-// and a third, should even that hang, is left to the kernel.
-func untilDrained(n *node.Node, signals chan os.Signal, log *slog.Logger, errs io.Writer) int {
+// and a third, should even that hang, is left to the kernel. SIGUSR2 has another process take over.
+func untilDrained(n *node.Node, signals chan os.Signal, log *slog.Logger,
+	out, errs io.Writer) int {
 	ctx, drain := context.WithCancel(context.Background())
 	defer drain()
 	result := make(chan error, 1)
 	go func() { result <- n.Run(ctx) }()
-	for draining := false; ; draining = true {
+	for draining := false; ; {
 		select {
 		case err := <-result:
 			if err != nil {
@@ -363,6 +368,10 @@ func untilDrained(n *node.Node, signals chan os.Signal, log *slog.Logger, errs i
 			}
 			return exitDone
 		case received := <-signals:
+			if received == syscall.SIGUSR2 {
+				go n.Restart(os.Args[1:], out, errs)
+				continue
+			}
 			if draining {
 				signal.Stop(signals)
 				log.Warn("second signal, ending at once", "signal", received.String())
@@ -370,6 +379,7 @@ func untilDrained(n *node.Node, signals chan os.Signal, log *slog.Logger, errs i
 				return exitError
 			}
 			log.Info("draining; a second signal ends at once", "signal", received.String())
+			draining = true
 			drain()
 		}
 	}

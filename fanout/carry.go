@@ -69,8 +69,8 @@ func (g *Guild) HasSession(h Handle) bool {
 // EndCarry is the end of carrying: the guild stays.
 func (g *Guild) EndCarry() { g.carry = nil }
 
-// CarryWhole is all that there is to carry, in parts of about bytesMax, of a guild that nobody calls
-// meanwhile. It may go on afterwards. REQUIRES: nothing is held, see Holds.
+// CarryWhole is all that there is to carry, in parts of about bytesMax, of a guild that nobody
+// calls meanwhile. It may go on afterwards. REQUIRES: nothing is held, see Holds.
 func (g *Guild) CarryWhole(bytesMax int) (parts [][]byte) {
 	c := g.Carry()
 	for c.Left() > 0 {

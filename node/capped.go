@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"slices"
 	"sync"
+	"time"
 )
 
 // capped is a listener of HTTP that serves only so many connections at a time, so that HTTP cannot
@@ -22,8 +23,9 @@ type capped struct {
 
 	// Guarded by mu.
 	mu      sync.Mutex
-	idle    []net.Conn // longest first
-	waiting bool       // a connection waits for a slot
+	idle    []net.Conn             // longest first
+	waiting bool                   // a connection waits for a slot
+	silent  map[net.Conn]time.Time // since when those are there that have brought nothing yet
 }
 
 func listenCapped(address string, connections int) (*capped, error) {
@@ -31,8 +33,12 @@ func listenCapped(address string, connections int) (*capped, error) {
 	if err != nil {
 		return nil, err
 	}
-	slots := make(chan struct{}, connections)
-	return &capped{Listener: l, slots: slots, closed: make(chan struct{})}, nil
+	return newCapped(l, connections), nil
+}
+
+func newCapped(l net.Listener, connections int) *capped {
+	return &capped{Listener: l, slots: make(chan struct{}, connections),
+		closed: make(chan struct{}), silent: map[net.Conn]time.Time{}}
 }
 
 // Accept returns the next connection once there is a slot for it.
@@ -77,6 +83,11 @@ func (l *capped) follow(c net.Conn, s http.ConnState) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.idle = slices.DeleteFunc(l.idle, func(o net.Conn) bool { return o == c })
+	if s == http.StateNew {
+		l.silent[c] = time.Now()
+	} else {
+		delete(l.silent, c)
+	}
 	switch {
 	case s != http.StateIdle:
 	case l.waiting:
@@ -84,6 +95,20 @@ func (l *capped) follow(c net.Conn, s http.ConnState) {
 		_ = c.Close()
 	default:
 		l.idle = append(l.idle, c)
+	}
+}
+
+// open is how many connections there are.
+func (l *capped) open() int { return len(l.slots) }
+
+// closeSilent closes connections that have brought nothing for as long since they were opened.
+func (l *capped) closeSilent(span time.Duration) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for c, since := range l.silent {
+		if time.Since(since) > span {
+			_ = c.Close()
+		}
 	}
 }
 

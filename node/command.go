@@ -47,6 +47,10 @@ func (l *loop) command(k *socket, m wire.Message, rest []byte) (moved bool) {
 		l.closeSocket(k, NotIdentified, "The first command is IDENTIFY or RESUME.")
 		return false
 	}
+	if l.parted {
+		l.sendAway(k)
+		return false
+	}
 	l.sessionCommand(k, cmd)
 	return false
 }
@@ -56,6 +60,8 @@ func (l *loop) command(k *socket, m wire.Message, rest []byte) (moved bool) {
 func (l *loop) start(k *socket, cmd wire.Command, rest []byte) (moved bool) {
 	now := l.core.clock()
 	switch {
+	case l.parted:
+		l.closeSocket(k, NodeDraining, "Another process has taken over: connect again.")
 	case cmd.Op == wire.OpIdentify && l.core.pressure() >= tuning.PressureNew:
 		l.core.identifies.refused.Add(1)
 		l.refuseSession(k)

@@ -93,6 +93,9 @@ type Config struct {
 	FlightFolder string        // Where its recordings go; "" = they are kept in memory.
 
 	Version string // Reported by GET /v1/node.
+
+	// Inherits is how many descriptors another process has left, see TakeoverVariable; 0 = none.
+	Inherits int
 }
 
 // withDefaults fills what was left out and checks the whole. The error is one sentence that begins

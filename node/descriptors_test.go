@@ -38,6 +38,13 @@ func TestMain(m *testing.M) {
 		runDialer()
 		os.Exit(0)
 	}
+	if os.Getenv(restartVariable) != "" {
+		if err := runRestartable(); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		os.Exit(0)
+	}
 	if os.Getenv(childVariable) != "" {
 		if err := runChild(); err != nil {
 			fmt.Fprintln(os.Stderr, err)

@@ -37,6 +37,11 @@ func (n *Node) drain() {
 	}
 	n.giveGuilds(hard.C)
 	n.core.draining.Store(true)
+	n.sendAllAway(n.cfg.DrainSpread, hard.C)
+}
+
+// sendAllAway sends sessions away evenly over the spread, and returns when nobody is left.
+func (n *Node) sendAllAway(spread time.Duration, hard <-chan time.Time) {
 	const steps = 100
 	for step := range steps {
 		for _, l := range n.core.loops {
@@ -46,7 +51,7 @@ func (n *Node) drain() {
 		if n.core.connections.Load() == 0 {
 			return
 		}
-		if !n.pause(n.cfg.DrainSpread/steps, hard.C) {
+		if !n.pause(spread/steps, hard) {
 			return
 		}
 	}
@@ -55,7 +60,7 @@ func (n *Node) drain() {
 			l.calls.push(&sendAway{share: 1, of: 1})
 		}
 		n.core.tunnels.sendAway(1, 1)
-		if !n.pause(drainPoll, hard.C) {
+		if !n.pause(drainPoll, hard) {
 			return
 		}
 	}
@@ -141,7 +146,13 @@ func (m *sendAway) do(l *loop) {
 }
 
 // mayLeave says whether a drain still has to send the socket away.
-func mayLeave(k *socket) bool { return k != nil && !k.told && k.state < socketClosing }
+//
+// Whoever has come to a process that is no more the one to come to, and has not said what for, is
+// answered first.
+func mayLeave(k *socket) bool {
+	return k != nil && !k.told && k.state < socketClosing &&
+		!(k.loop.parted && k.state == socketHandshaking)
+}
 
 // sendAway asks a client to reconnect, and closes the connection when it has not done so in time.
 // A client without a session is closed at once: some libraries cannot take op 7 before READY.

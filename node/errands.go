@@ -41,6 +41,9 @@ type courier struct {
 
 	// Atomic: set by the courier, cleared by the shard.
 	away []atomic.Bool // by shard: it has a batch
+
+	// Atomic: written by the courier. Nobody has anything of its to do, and nothing is left.
+	quiet atomic.Bool
 }
 
 // errand is something to do in one guild. A guild that is not loaded has nobody to tell.
@@ -173,12 +176,25 @@ func (b *errandBatch) giveBack() {
 	c.ring()
 }
 
+// rests says whether no errand is left, here or at a shard.
+func (c *courier) rests() bool {
+	for i := range c.away {
+		if c.away[i].Load() {
+			return false
+		}
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.count == 0 && len(c.untold) == 0 && len(c.voices.started)+len(c.voices.more) == 0
+}
+
 // run is the courier's goroutine.
 func (c *courier) run(wake, stop <-chan struct{}) {
 	again := time.NewTicker(tuning.ErrandInterval)
 	defer again.Stop()
 	for {
 		left := c.pass()
+		c.quiet.Store(c.rests())
 		tick := again.C
 		if !left {
 			tick = nil

@@ -220,6 +220,9 @@ func (d *driver) pauseAccept(l *listener, err error) {
 	l.pause = min(max(2*l.pause, tuning.AcceptPauseMin), tuning.AcceptPauseMax)
 	time.AfterFunc(l.pause, func() {
 		d.trigger(queue.LowPriority, func(any) error {
+			if d.listeners[l.fd] != l {
+				return nil // Another process accepts there.
+			}
 			if err := d.poller.AddRead(&netpoll.PollAttachment{FD: l.fd}, false); err != nil {
 				d.pauseAccept(l, err)
 				return nil

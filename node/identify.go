@@ -240,6 +240,10 @@ func (l *loop) refuseSession(k *socket) {
 // begin makes the session: READY with number 1, then its guilds, each with its GUILD_CREATE
 // before anything else of it.
 func (l *loop) begin(k *socket, id *identity) {
+	if l.parted {
+		l.closeSocket(k, NodeDraining, "Another process has taken over: connect again.")
+		return
+	}
 	c := &id.command
 	s := &session{
 		token: tokenHash(c.Token), user: wire.Snowflake(id.user.ID), intents: c.Intents,

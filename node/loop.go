@@ -43,6 +43,7 @@ type loop struct {
 	heldSince  int64               // streams: by the loop's time, 0 when they are not
 	streamTurn int                 // of streams: behind the one that was made for last
 	sentAway   int                 // sockets that a drain has told to reconnect
+	parted     bool                // the sessions are another process's, see HandOver
 	queuedAt   int64               // when countQueued was last called
 	forgetAt   int                 // of sessions: where forgetAway ended
 	closeAt    int                 // of sockets: where closeLargest ended

@@ -1,19 +1,17 @@
 package node
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
 	"fmt"
 	"log/slog"
-	"net"
-	"net/http"
 	"os"
 	"sync"
 	"sync/atomic"
 	"time"
 
-	"throng/node/api"
 	"throng/node/auth"
 	"throng/node/cluster/replica"
 	"throng/node/push"
@@ -33,11 +31,16 @@ type Node struct {
 	engine  *engine
 	workers *workers
 	keeper  *keeper
+	dir     *heldDirectory
 	replica *replica.Directory // Nil for a node that is alone.
 	began   time.Time
 	panel   panel
 	opened  func(door, address string) // is told of each door but the gateway; nil: nobody
 	drained chan struct{}              // closed when the engine may stop
+	left    chan struct{}              // closed when another process has taken over
+
+	// Set by New, and owned by Run. Nil: there is no process to take over from.
+	inherited *inheritance
 
 	// Set by Run before anything else runs, or while it ends.
 	flight *flight
@@ -48,6 +51,12 @@ type Node struct {
 
 	// Atomic: written once by Drain, read by the doors.
 	state atomic.Int32
+
+	// Atomic: written by Run.
+	doors atomic.Pointer[doors]
+
+	// leaving is held by whoever ends what the node does: a drain, or a takeover.
+	leaving sync.Mutex
 
 	drainOnce sync.Once
 	drainNow  chan struct{}
@@ -66,19 +75,28 @@ var stateNames = [...]string{"starting", "ready", "draining"}
 
 // New checks the configuration and opens the store. Nothing is listened to yet.
 func New(cfg Config, log *slog.Logger) (*Node, error) {
+	var from *inheritance
+	if cfg.Inherits > 0 {
+		var err error
+		if from, err = openInheritance(cfg.Inherits); err != nil {
+			return nil, err
+		}
+		cfg.Loops = cmp.Or(cfg.Loops, from.loops())
+	}
 	cfg, err := cfg.withDefaults()
 	if err != nil {
 		return nil, err
 	}
 	n := &Node{
-		cfg: cfg, log: log, began: time.Now(),
+		cfg: cfg, log: log, began: time.Now(), inherited: from, left: make(chan struct{}),
 		drained: make(chan struct{}), drainNow: make(chan struct{}), abort: make(chan struct{}),
 	}
 	dir, err := n.openDirectory()
 	if err != nil {
 		return nil, err
 	}
-	c := newCore(settingsOf(cfg), log, dir)
+	n.dir = &heldDirectory{dir}
+	c := newCore(settingsOf(cfg), log, n.dir)
 	n.core = c
 	c.stalls.limit.Store(int64(cfg.StallLimit))
 	c.clock = func() int64 { return time.Since(n.began).Milliseconds() + 1 }
@@ -91,7 +109,7 @@ func New(cfg Config, log *slog.Logger) (*Node, error) {
 	voiceKey := make([]byte, voiceKeyBytes)
 	c.random(voiceKey)
 	c.useVoice(voiceKey)
-	if c.authenticate, err = authenticator(cfg, dir, log); err != nil {
+	if c.authenticate, err = authenticator(cfg, n.dir, log); err != nil {
 		return nil, errors.Join(err, dir.Close())
 	}
 	n.workers, n.keeper = newWorkers(c, tuning.WorkerQueueMax), newKeeper(c, tuning.KeeperQueueMax)
@@ -99,6 +117,11 @@ func New(cfg Config, log *slog.Logger) (*Node, error) {
 	n.engine = newEngine(c, newGate(c))
 	for i := range cfg.Loops {
 		c.loops = append(c.loops, n.engine.addLoop(i, cfg))
+	}
+	if from != nil {
+		if err := from.suits(n); err != nil {
+			return nil, errors.Join(err, dir.Close())
+		}
 	}
 	if cfg.OTLP == "" {
 		return n, nil
@@ -115,16 +138,12 @@ func New(cfg Config, log *slog.Logger) (*Node, error) {
 // openDirectory opens the node's own store, and over it the directory that follows the cluster's
 // log, if there is a cluster.
 func (n *Node) openDirectory() (store.Directory, error) {
-	var own store.Replica = store.NewMemory()
-	if !n.cfg.InMemory {
-		dir, err := disk.Open(n.cfg.Data)
-		if err != nil {
-			return nil, fmt.Errorf("-data: %w", err)
-		}
-		own = dir
+	if n.inherited != nil && !n.cfg.InMemory {
+		return noDirectory(), nil
 	}
-	if !n.cfg.many() {
-		return own, nil
+	own, err := n.openOwn()
+	if err != nil || !n.cfg.many() {
+		return own, err
 	}
 	dir, err := replica.Open(replica.Config{
 		Node: n.cfg.Node, Store: own, OnApplied: n.applied, Log: n.log,
@@ -134,6 +153,18 @@ func (n *Node) openDirectory() (store.Directory, error) {
 		return nil, errors.Join(err, own.Close())
 	}
 	n.replica = dir
+	return dir, nil
+}
+
+// openOwn opens the node's own store.
+func (n *Node) openOwn() (store.Replica, error) {
+	if n.cfg.InMemory {
+		return store.NewMemory(), nil
+	}
+	dir, err := disk.Open(n.cfg.Data)
+	if err != nil {
+		return nil, fmt.Errorf("-data: %w", err)
+	}
 	return dir, nil
 }
 
@@ -188,15 +219,13 @@ func authenticator(cfg Config, dir store.Directory, log *slog.Logger) (
 // that names the flag at fault when it cannot start.
 func (n *Node) Run(ctx context.Context) error {
 	defer n.close()
-	if err := n.startFlight(); err != nil {
-		return err
-	}
-	if err := n.startPushes(); err != nil {
+	doors, wakes, err := n.prepare()
+	if err != nil {
 		return err
 	}
 	stop := make(chan struct{})
 	var owners, keepers sync.WaitGroup
-	n.startOwners(stop, &owners, &keepers)
+	n.startOwners(wakes, stop, &owners)
 	// The keeper stops last: the others may still have something to keep.
 	stopKeeper := make(chan struct{})
 	keepers.Go(func() { n.keeper.run(stopKeeper) })
@@ -208,10 +237,6 @@ func (n *Node) Run(ctx context.Context) error {
 		keepers.Wait()
 	}()
 
-	doors, err := n.openDoors()
-	if err != nil {
-		return err
-	}
 	defer doors.close()
 	if n.cfg.many() {
 		if n.others, err = n.joinCluster(ctx, doors); err != nil {
@@ -219,7 +244,7 @@ func (n *Node) Run(ctx context.Context) error {
 		}
 		defer n.others.leave()
 	}
-	if n.cfg.Demo {
+	if n.cfg.Demo && n.inherited == nil {
 		if err := n.setUpDemo(ctx, doors); err != nil {
 			return err
 		}
@@ -233,11 +258,13 @@ func (n *Node) Run(ctx context.Context) error {
 		failed <- err
 	}()
 	doors.serve(failed)
+	n.doors.Store(doors)
 	n.state.CompareAndSwap(stateStarting, stateReady)
 
 	select {
 	case <-ctx.Done():
 	case <-n.drainNow:
+	case <-n.left:
 	case <-n.abort:
 		return nil
 	case err := <-failed:
@@ -246,13 +273,46 @@ func (n *Node) Run(ctx context.Context) error {
 		}
 		return err
 	}
-	n.drain()
+	n.end()
 	close(n.drained)
 	select {
 	case <-failed:
 	case <-n.abort:
 	}
 	return nil
+}
+
+// prepare does what comes before anything runs, a takeover among it.
+func (n *Node) prepare() (d *doors, wakes []chan struct{}, err error) {
+	if err := n.startFlight(); err != nil {
+		return nil, nil, err
+	}
+	if err := n.startPushes(); err != nil {
+		return nil, nil, err
+	}
+	wakes = n.makeShards()
+	d, err = n.openDoors()
+	if err == nil && n.inherited != nil {
+		if err = n.inherited.take(n); err != nil {
+			d.close()
+		}
+	}
+	if err != nil {
+		n.stopPushes()
+	}
+	return d, wakes, err
+}
+
+// end drains, or, when another process has taken over, sends everybody there.
+func (n *Node) end() {
+	n.leaving.Lock()
+	defer n.leaving.Unlock()
+	select {
+	case <-n.left:
+		n.depart()
+	default:
+		n.drain()
+	}
 }
 
 // close gives back what New and Run have opened.
@@ -278,9 +338,8 @@ func bell() (wake chan struct{}, ring func()) {
 	}
 }
 
-// startOwners starts the shards, the courier and the workers.
-func (n *Node) startOwners(stop <-chan struct{}, owners, _ *sync.WaitGroup) {
-	var wakes []chan struct{}
+// makeShards makes the shards, and what wakes each of them.
+func (n *Node) makeShards() (wakes []chan struct{}) {
 	for i := range n.cfg.Loops {
 		wake, ring := bell()
 		wakes = append(wakes, wake)
@@ -288,6 +347,11 @@ func (n *Node) startOwners(stop <-chan struct{}, owners, _ *sync.WaitGroup) {
 	}
 	n.core.placeGuilds()
 	n.setDials()
+	return wakes
+}
+
+// startOwners starts the shards, the courier and the workers.
+func (n *Node) startOwners(wakes []chan struct{}, stop <-chan struct{}, owners *sync.WaitGroup) {
 	for i, s := range n.core.shards {
 		owners.Go(func() { s.run(wakes[i], stop) })
 	}
@@ -331,98 +395,3 @@ func (n *Node) Listeners() ([]*os.File, error) { return n.engine.gate.files() }
 
 // Abort ends the node now: Run returns without a drain.
 func (n *Node) Abort() { n.abortOnce.Do(func() { close(n.abort) }) }
-
-// doors are the three listeners with what serves the two of HTTP.
-type doors struct {
-	log     *slog.Logger
-	opened  func(door, address string)
-	release func()
-	gateway string
-	client  *capped
-	admin   *capped
-	servers []*http.Server // client, admin, and peer if there are others
-
-	peer       net.Listener
-	config     api.Config
-	advertised string // host:port of peer
-	key        string // what the others show there
-}
-
-// openDoors takes the three addresses, so that a start fails before anything is served.
-func (n *Node) openDoors() (*doors, error) {
-	d := &doors{log: n.log, opened: n.opened, release: func() {}}
-	var err error
-	if len(n.engine.gate.opened) == 0 {
-		if n.engine.gate.address, d.release, err = claim(n.cfg.Listen); err != nil {
-			return nil, fmt.Errorf("-listen: %w", err)
-		}
-	}
-	d.gateway = n.engine.gate.address
-	// The backend and the operator get in when clients use all of theirs.
-	admin := max(n.cfg.APIConnections/2, tuning.AdminConnectionsMin)
-	if d.client, err = listenCapped(n.cfg.API, n.cfg.APIConnections-admin); err != nil {
-		return nil, fmt.Errorf("-api: %w", err)
-	}
-	if d.admin, err = listenCapped(n.cfg.Admin, admin); err != nil {
-		return nil, fmt.Errorf("-admin: %w", err)
-	}
-	_, port, _ := net.SplitHostPort(d.gateway)
-	number, _ := net.LookupPort("tcp", port)
-	c := api.Config{
-		AdminToken: n.cfg.AdminToken, Metrics: n.metrics(), Log: n.log,
-		GatewayURL: n.cfg.PublicURL, GatewayPort: number,
-		Limits: api.Limits{
-			Guild: n.bodyMax(tuning.GuildBodyBytesMax),
-			Event: n.bodyMax(tuning.EventBodyBytesMax),
-		},
-		Panicked: func() { n.core.panics.Add(1) },
-		Tracer:   n.core.tracer,
-	}
-	if n.cfg.many() {
-		if err := d.openPeerDoor(n, c); err != nil {
-			return nil, err
-		}
-		n.away = newForwarder(n, n.cfg.clusterTLS)
-		c.Elsewhere = n.away
-	}
-	d.config = c
-	page := n.newConsole(d.gateway)
-	c.Pages, c.Live = page.Pages(), page.Live
-	forClients, forAdmins := api.NewServer(api.Client(n, c), c), api.NewServer(api.Admin(n, c), c)
-	forClients.ConnState, forAdmins.ConnState = d.client.follow, d.admin.follow
-	d.servers = append([]*http.Server{forClients, forAdmins}, d.servers...)
-	return d, nil
-}
-
-// bodyMax is a limit on a request's body, less when the journal could not hold what becomes of it.
-func (n *Node) bodyMax(most int64) int64 {
-	const framesPerJournal = 8 // A frame is a quarter of it at most, ETF doubles a body.
-	return min(most, int64(n.cfg.Journal)/framesPerJournal)
-}
-
-func (d *doors) serve(failed chan<- error) {
-	for i, l := range []net.Listener{d.client, d.admin, d.peer}[:len(d.servers)] {
-		name := [...]string{"api", "admin", "advertise"}[i]
-		d.log.Info("listening", "door", name, "addr", l.Addr().String())
-		if d.opened != nil {
-			d.opened(name, l.Addr().String())
-		}
-		go func() {
-			if err := d.servers[i].Serve(l); !errors.Is(err, http.ErrServerClosed) {
-				failed <- fmt.Errorf("-%s: %w", name, err)
-			}
-		}()
-	}
-}
-
-func (d *doors) close() {
-	for _, s := range d.servers {
-		_ = s.Close()
-	}
-	_ = d.client.Close()
-	_ = d.admin.Close()
-	if d.peer != nil {
-		_ = d.peer.Close()
-	}
-	d.release()
-}

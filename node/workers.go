@@ -15,6 +15,9 @@ type workers struct {
 	// Atomic: written by whoever takes a job: for how long that had waited, in nanoseconds.
 	waited atomic.Int64
 
+	// Atomic: jobs that are lined up or under way.
+	busy atomic.Int64
+
 	ledger ledger
 }
 
@@ -31,10 +34,12 @@ func newWorkers(c *core, queueMax int) *workers {
 
 // submit lines a job up; false means that too many wait.
 func (w *workers) submit(what messageKind, run func()) bool {
+	w.busy.Add(1)
 	select {
 	case w.jobs <- job{what, run, nanos()}:
 		return true
 	default:
+		w.busy.Add(-1)
 		return false
 	}
 }
@@ -55,6 +60,7 @@ func (w *workers) work(stop <-chan struct{}) {
 func (w *workers) do(j job) {
 	began := nanos()
 	w.waited.Store(began - j.at)
+	defer w.busy.Add(-1)
 	defer func() {
 		w.ledger.took(j.what, nanos()-began)
 		if r := recover(); r != nil {

@@ -4,8 +4,8 @@ import "errors"
 
 // An Outbox can be read out and made anew by another process, which goes on with its sessions: the
 // journals as they are, so that every position stays what it was, and of each slot what its session
-// has been given and not acknowledged. Whoever goes on has no sockets yet, so nothing counts as sent
-// there.
+// has been given and not acknowledged. Whoever goes on has no sockets yet, so nothing counts as
+// sent there.
 
 // JournalState is one of an outbox's journals.
 type JournalState struct {

@@ -1,0 +1,208 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"throng/node/api"
+	"throng/node/console"
+	"throng/tuning"
+)
+
+// doors are the three listeners with what serves the two of HTTP.
+type doors struct {
+	log     *slog.Logger
+	opened  func(door, address string)
+	release func()
+	gateway string
+	client  *capped
+	admin   *capped
+	servers []*http.Server // client, admin, and peer if there are others
+	failed  chan<- error
+	serving sync.WaitGroup // those who accept
+
+	// Set by equip: what ends requests that only read.
+	ending context.Context
+	end    context.CancelFunc
+
+	// Atomic: requests under way; the doors are shut by purpose.
+	requests atomic.Int64
+	shutting atomic.Bool
+
+	peer       net.Listener
+	config     api.Config
+	page       *console.Console
+	advertised string // host:port of peer
+	key        string // what the others show there
+}
+
+// openDoors takes the three addresses, so that a start fails before anything is served.
+func (n *Node) openDoors() (*doors, error) {
+	d := &doors{log: n.log, opened: n.opened, release: func() {}}
+	var err error
+	if len(n.engine.gate.opened) == 0 {
+		if n.engine.gate.address, d.release, err = claim(n.cfg.Listen); err != nil {
+			return nil, fmt.Errorf("-listen: %w", err)
+		}
+	}
+	d.gateway = n.engine.gate.address
+	// The backend and the operator get in when clients use all of theirs.
+	admin := max(n.cfg.APIConnections/2, tuning.AdminConnectionsMin)
+	client := n.cfg.APIConnections - admin
+	if x := n.inherited; x != nil {
+		d.client, d.admin = newCapped(x.doors[0], client), newCapped(x.doors[1], admin)
+	} else if err := d.listen(n.cfg, client, admin); err != nil {
+		return nil, err
+	}
+	_, port, _ := net.SplitHostPort(d.gateway)
+	number, _ := net.LookupPort("tcp", port)
+	c := api.Config{
+		AdminToken: n.cfg.AdminToken, Metrics: n.metrics(), Log: n.log,
+		GatewayURL: n.cfg.PublicURL, GatewayPort: number,
+		Limits: api.Limits{
+			Guild: n.bodyMax(tuning.GuildBodyBytesMax),
+			Event: n.bodyMax(tuning.EventBodyBytesMax),
+		},
+		Panicked: func() { n.core.panics.Add(1) },
+		Tracer:   n.core.tracer,
+	}
+	if n.cfg.many() {
+		if err := d.openPeerDoor(n, c); err != nil {
+			return nil, err
+		}
+		n.away = newForwarder(n, n.cfg.clusterTLS)
+		c.Elsewhere = n.away
+	}
+	d.config = c
+	d.page = n.newConsole(d.gateway)
+	d.equip(n)
+	return d, nil
+}
+
+// listen opens the doors, of so many connections each.
+func (d *doors) listen(cfg Config, client, admin int) (err error) {
+	if d.client, err = listenCapped(cfg.API, client); err != nil {
+		return fmt.Errorf("-api: %w", err)
+	}
+	if d.admin, err = listenCapped(cfg.Admin, admin); err != nil {
+		return fmt.Errorf("-admin: %w", err)
+	}
+	return nil
+}
+
+// equip makes the servers of the two doors.
+func (d *doors) equip(n *Node) {
+	c := d.config
+	c.Pages, c.Live = d.page.Pages(), d.page.Live
+	d.ending, d.end = context.WithCancel(context.Background())
+	forClients := api.NewServer(d.counted(api.Client(n, c)), c)
+	forAdmins := api.NewServer(d.counted(api.Admin(n, c)), c)
+	forClients.ConnState, forAdmins.ConnState = d.client.follow, d.admin.follow
+	d.servers = append([]*http.Server{forClients, forAdmins}, d.servers...)
+}
+
+// counted counts the requests that a door is at, and ends those that only read when the door wants
+// to be shut: some are streams without an end.
+func (d *doors) counted(door http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		d.requests.Add(1)
+		defer d.requests.Add(-1)
+		if r.Method == http.MethodGet || r.Method == http.MethodHead {
+			ctx, cancel := context.WithCancel(r.Context())
+			defer cancel()
+			defer context.AfterFunc(d.ending, cancel)()
+			r = r.WithContext(ctx)
+		}
+		door.ServeHTTP(w, r)
+	})
+}
+
+var errRequests = errors.New("requests go on for too long")
+
+// shut closes the doors when all that they are at is answered. Requests that only read are told to
+// end soon, and connections that bring no request are closed. After an error they are shut too.
+//
+// NB: http.Server's own Shutdown drops a request without an answer that arrives after it has begun,
+// on a connection from before. So here it is a server that keeps no connection.
+func (d *doors) shut() error {
+	d.shutting.Store(true)
+	for _, l := range []*capped{d.client, d.admin} {
+		_ = l.Close()
+	}
+	for _, s := range d.servers {
+		s.SetKeepAlivesEnabled(false)
+		defer s.Close()
+	}
+	d.serving.Wait() // So that what has been accepted is counted.
+	defer time.AfterFunc(tuning.TakeoverReadsTimeout, d.end).Stop()
+	end := time.Now().Add(tuning.TakeoverRequestsTimeout)
+	for d.client.open()+d.admin.open() > 0 || d.requests.Load() > 0 {
+		d.client.closeSilent(tuning.TakeoverSilentTimeout)
+		d.admin.closeSilent(tuning.TakeoverSilentTimeout)
+		if time.Sleep(stillPause); time.Now().After(end) {
+			return errRequests
+		}
+	}
+	return nil
+}
+
+// open opens the doors that were shut, by duplicates of their listeners: of client and admin.
+func (d *doors) open(n *Node, files []*os.File) error {
+	for i, l := range []**capped{&d.client, &d.admin} {
+		again, err := net.FileListener(files[i])
+		if err != nil {
+			return err
+		}
+		*l = newCapped(again, cap((*l).slots))
+	}
+	d.servers = nil
+	d.equip(n)
+	d.shutting.Store(false)
+	d.serve(d.failed)
+	return nil
+}
+
+// bodyMax is a limit on a request's body, less when the journal could not hold what becomes of it.
+func (n *Node) bodyMax(most int64) int64 {
+	const framesPerJournal = 8 // A frame is a quarter of it at most, ETF doubles a body.
+	return min(most, int64(n.cfg.Journal)/framesPerJournal)
+}
+
+func (d *doors) serve(failed chan<- error) {
+	d.failed = failed
+	for i, l := range []net.Listener{d.client, d.admin, d.peer}[:len(d.servers)] {
+		name := [...]string{"api", "admin", "advertise"}[i]
+		d.log.Info("listening", "door", name, "addr", l.Addr().String())
+		if d.opened != nil {
+			d.opened(name, l.Addr().String())
+		}
+		s := d.servers[i]
+		d.serving.Go(func() {
+			err := s.Serve(l)
+			if !errors.Is(err, http.ErrServerClosed) && !d.shutting.Load() {
+				failed <- fmt.Errorf("-%s: %w", name, err)
+			}
+		})
+	}
+}
+
+func (d *doors) close() {
+	for _, s := range d.servers {
+		_ = s.Close()
+	}
+	_ = d.client.Close()
+	_ = d.admin.Close()
+	if d.peer != nil {
+		_ = d.peer.Close()
+	}
+	d.release()
+	d.release = func() {}
+}
