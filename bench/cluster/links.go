@@ -231,14 +231,11 @@ func (l *links) measure(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	l.busy.Take()
-	var before, during []float64
-	for range int(linksCalm / herdWindow) {
-		if err := trial.Pause(ctx, herdWindow); err != nil {
-			return err
-		}
-		before = append(before, l.busy.Take().Event.P99)
+	before, err := l.calm(ctx)
+	if err != nil {
+		return err
 	}
+	var during []float64
 	l.bots.Take()
 	began, back := time.Now(), uint64(0)
 	if err := b.trio.kill(linkVictim); err != nil {
@@ -261,6 +258,10 @@ func (l *links) measure(ctx context.Context) error {
 		}
 	}
 	took := time.Since(began) - 3*herdWindow
+	after, err := l.calm(ctx)
+	if err != nil {
+		return err
+	}
 	if ends := b.ends(&l.bots, &l.busy); ends != "" {
 		return fmt.Errorf("sessions were disconnected: %s", ends)
 	}
@@ -269,11 +270,24 @@ func (l *links) measure(ctx context.Context) error {
 	s.Add(linksName+" back s", took.Seconds())
 	s.Add(linksName+" p99 before ms", report.Median(before))
 	s.Add(linksName+" worst p99 before ms", slices.Max(before))
+	s.Add(linksName+" p99 after ms", report.Median(after))
 	s.Add(linksName+" p99 during ms", report.Median(during))
 	s.Add(linksName+" worst p99 during ms", slices.Max(during))
-	b.Note("%s: %d died and were back after %.1f s, p99 of others by the second %s ms, before %s",
-		linksName, back, took.Seconds(), list(during), list(before))
+	b.Note("%s: %d died and were back after %.1f s, p99 of others by the second %s ms, before %s, "+
+		"after %s", linksName, back, took.Seconds(), list(during), list(before), list(after))
 	return nil
+}
+
+// calm is p99 of the busy guilds by the second, while nothing is done to anybody.
+func (l *links) calm(ctx context.Context) (p99 []float64, err error) {
+	l.busy.Take()
+	for range int(linksCalm / herdWindow) {
+		if err := trial.Pause(ctx, herdWindow); err != nil {
+			return nil, err
+		}
+		p99 = append(p99, l.busy.Take().Event.P99)
+	}
+	return p99, nil
 }
 
 // ends says that some of the crowds' sessions are gone.
@@ -307,9 +321,9 @@ func (b *bench) concludeLinks() {
 	r.Table("A node is killed that others have links to", []string{"links",
 		"until the last is back, s",
 		"p99 of other guilds before, ms", "in the worst second, ms", "p99 meanwhile, ms",
-		"in the worst second, ms"}, [][]string{{number("died"), number("back s"),
+		"in the worst second, ms", "p99 afterwards, ms"}, [][]string{{number("died"), number("back s"),
 		number("p99 before ms"), number("worst p99 before ms"), number("p99 during ms"),
-		number("worst p99 during ms")}})
+		number("worst p99 during ms"), number("p99 after ms")}})
 	r.Say("A link is a guild of the killed node with a session elsewhere: %s bots are in %s "+
 		"guilds each. p99 is that of a second, and the median of all seconds.",
 		report.Number((nodesCount-1)*linkBotsPerNode),
