@@ -328,10 +328,10 @@ func (b *bench) concludeLinks() {
 		"guilds each. p99 is that of a second, and the median of all seconds.",
 		report.Number((nodesCount-1)*linkBotsPerNode),
 		report.Number(s.Median(linksName+" died")/((nodesCount-1)*linkBotsPerNode)))
-	r.Say("When all are back, the others have the guilds of the killed node for good, and with them "+
-		"more memory for their collectors to look through: so p99 is compared with that of the "+
-		"%s that follow, and of that before it is %s times as much. Who listens to a guild in "+
-		"which nothing happens waits longest for it.", linksCalm,
+	r.Say("When all are back, the others have the guilds of the killed node for good, and with "+
+		"them more memory for their collectors to look through: so p99 is compared with that of "+
+		"the %s that follow, and of that before it is %s times as much. Who listens to a guild "+
+		"in which nothing happens waits longest for it.", linksCalm,
 		report.Number(s.Ratio(linksName+" p99 during ms", linksName+" p99 before ms")))
 	r.Reach(report.Figure{What: "p99 of other guilds while links die, of that afterwards",
 		Measured: s.Ratio(linksName+" p99 during ms", linksName+" p99 after ms"),
