@@ -321,7 +321,8 @@ func (b *bench) concludeLinks() {
 	r.Table("A node is killed that others have links to", []string{"links",
 		"until the last is back, s",
 		"p99 of other guilds before, ms", "in the worst second, ms", "p99 meanwhile, ms",
-		"in the worst second, ms", "p99 afterwards, ms"}, [][]string{{number("died"), number("back s"),
+		"in the worst second, ms", "p99 afterwards, ms"}, [][]string{{
+		number("died"), number("back s"),
 		number("p99 before ms"), number("worst p99 before ms"), number("p99 during ms"),
 		number("worst p99 during ms"), number("p99 after ms")}})
 	r.Say("A link is a guild of the killed node with a session elsewhere: %s bots are in %s "+
