@@ -105,7 +105,8 @@ type group struct {
 }
 
 var groups = []group{
-	{"Doors", []string{"listen", "api", "admin", "admin-token", "public-url", "origin"}},
+	{"Doors", []string{"listen", "api", "admin", "admin-token", "public-url", "origin",
+		"tls-cert", "tls-key", "proxy-from", "address-connections", "address-rate"}},
 	{"State and identity", []string{"data", "demo", "auth", "auth-key"}},
 	{"Sessions", []string{"resume-window", "heartbeat-interval", "max-connections",
 		"identify-concurrency"}},
@@ -163,17 +164,7 @@ func (o *options) bindSeeing(f *flag.FlagSet) {
 
 func (o *options) bindDoors(f *flag.FlagSet) {
 	c := &o.node
-	f.StringVar(&c.Listen, "listen", node.ListenDefault, "`address` of the gateway: WebSocket")
-	f.StringVar(&c.API, "api", node.APIDefault, "`address` of the HTTP that client libraries call")
-	f.StringVar(&c.Admin, "admin", node.AdminDefault,
-		"`address` for backend and operator; beyond loopback only with -admin-token")
-	f.StringVar(&c.AdminToken, "admin-token", "",
-		"bearer `token` of every admin route but /healthz and /readyz")
-	f.StringVar(&c.PublicURL, "public-url", "",
-		"ws:// or wss:// `URL` told to clients; without it the request's Host")
-	f.StringVar(&c.Origins, "origin", "", "`origins` of web pages that may connect, with commas, "+
-		"as https://app.example.com; without it any")
-
+	c.BindDoors(f)
 	f.StringVar(&c.Data, "data", node.DataDefault,
 		"`folder` of the embedded store; \"\" keeps everything in memory")
 	f.BoolVar(&c.Demo, "demo", false,
@@ -444,6 +435,7 @@ func doctor(args []string, out, errs io.Writer) int {
 	flags := flag.NewFlagSet("doctor", flag.ContinueOnError)
 	connections := flags.Int("connections", 1_000_000, "wanted number of connections")
 	rate := flags.Float64("rate", tuning.DeliveryRate, "deliveries a second to each of them")
+	secure := flags.Bool("tls", false, "reckon with what TLS in the node takes")
 	measure := flags.Duration("measure", time.Second,
 		"how long to look what the processors can deliver, with a node of its own; 0: not")
 	code, ok := parse(flags, args, func() {
@@ -462,6 +454,7 @@ func doctor(args []string, out, errs io.Writer) int {
 		return exitUsage
 	}
 	host := tuning.ThisHost()
+	host.TLS = *secure
 	demand := tuning.Demand{Rate: *rate}
 	if *measure > 0 {
 		fmt.Fprintf(errs, "delivering to clients on this host for %v\n", *measure)

@@ -40,10 +40,10 @@ type tunnelFacts struct {
 	Seq         uint32 `json:"seq"`
 }
 
-func factsOf(m *movedSocket, client net.Conn) tunnelFacts {
+func factsOf(m *movedSocket) tunnelFacts {
 	f := tunnelFacts{
 		Version: m.version, Encoding: m.variant.Encoding().String(), Commands: m.commands,
-		LeftMilli: m.left, Host: m.opening.host, Remote: client.RemoteAddr().String(),
+		LeftMilli: m.left, Host: m.opening.host, Remote: m.remote,
 		Token: []byte(m.resume.Token), Session: m.resume.SessionID, Seq: m.resume.Seq,
 	}
 	if m.asked != wire.CompressionNone {
@@ -74,7 +74,7 @@ func (x *tunnels) carry(client net.Conn, m *movedSocket) (carried bool) {
 	if client.RemoteAddr() == nil {
 		return false // It has been reset.
 	}
-	facts := factsOf(m, client)
+	facts := factsOf(m)
 	for _, to := range m.far {
 		peer, early, err := x.dial(to, facts)
 		if err == nil {

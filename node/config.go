@@ -3,6 +3,7 @@ package node
 import (
 	"cmp"
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"net"
 	"net/url"
@@ -28,6 +29,9 @@ const (
 	AuthJWT    = "jwt"    // Tokens are signed by somebody else; "sub" is the user id.
 )
 
+// addressRateMax is one a microsecond, as fine as it is counted.
+const addressRateMax = 1_000_000
+
 // loopsMax is what the socket library accepts.
 const loopsMax = 256
 
@@ -40,6 +44,12 @@ type Config struct {
 	AdminToken string // Bearer token of Admin; required when Admin is not on loopback.
 	PublicURL  string // ws:// or wss:// URL told to clients; "" = from the request's Host.
 	Origins    string // Origins of the pages that may connect, with commas; "" = any.
+	TLSCert    string // PEM file that the gateway shows; "" = no TLS.
+	TLSKey     string // PEM file: its key.
+	ProxyFrom  string // Networks whose connections begin with a PROXY header, with commas.
+
+	AddressConnections int // Connections of one address at a time; 0 = no limit.
+	AddressRate        int // Connections of one address a second; 0 = no limit.
 
 	Data     string // Folder of the embedded store.
 	InMemory bool   // No store: everything is gone at the end.
@@ -151,6 +161,18 @@ func (c *Config) checkDoors() error {
 	}
 	if _, err := parseOrigins(c.Origins); err != nil {
 		return fmt.Errorf("-origin: %w", err)
+	}
+	if _, err := parseNetworks(c.ProxyFrom); err != nil {
+		return fmt.Errorf("-proxy-from: %w", err)
+	}
+	switch {
+	case (c.TLSCert == "") != (c.TLSKey == ""):
+		return errors.New("-tls-cert: and -tls-key must be set both, or none")
+	case c.AddressConnections < 0:
+		return fmt.Errorf("-address-connections: %d is negative", c.AddressConnections)
+	case c.AddressRate < 0 || c.AddressRate > addressRateMax:
+		return fmt.Errorf("-address-rate: %d is not between 0 and %d", c.AddressRate,
+			addressRateMax)
 	}
 	if c.PublicURL == "" {
 		return nil

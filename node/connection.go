@@ -14,13 +14,15 @@ type connection struct {
 	// Static after construction.
 	driver *driver
 	fd     int32
-	remote endpoint // the client's
 
 	// Owned by the loop goroutine.
+	guest
 	closing bool
 	moved   bool
+	front   uint8 // what it has to begin with, and has not yet
 	socket  *socket
-	rest    []byte // what has arrived and is of no use before more does
+	secure  *secure // nil: no TLS
+	rest    []byte  // what has arrived and is of no use before more does
 }
 
 // endpoint is an address with a port, as small as it can be: there is one for each connection.
@@ -75,7 +77,7 @@ func (d *driver) read(x *connection) {
 	}
 	d.guard(x, func() {
 		d.loop.stats.on(kindTraffic, 0)
-		x.offer(d.received[:n])
+		x.take(d.received[:n])
 		d.loop.afterTraffic()
 	})
 	d.settle(x)
@@ -92,7 +94,10 @@ func (d *driver) settle(x *connection) {
 func (d *driver) drop(x *connection) {
 	delete(d.connections, int(x.fd))
 	x.closing = true
-	d.engine.left(x.remote)
+	if x.secure != nil {
+		x.secure.abandon()
+	}
+	d.engine.left(x.guest)
 	if x.socket != nil {
 		d.guard(nil, func() {
 			d.loop.stats.within(kindEnded)
@@ -126,6 +131,9 @@ func (x *connection) Write(b []byte) (n int, err error) {
 	if x.closing || x.moved {
 		return 0, net.ErrClosed
 	}
+	if x.secure != nil {
+		return x.secure.write(b, x.driver.engine.recordBytes)
+	}
 	return send(int(x.fd), b)
 }
 
@@ -133,6 +141,9 @@ func (x *connection) Write(b []byte) (n int, err error) {
 func (x *connection) Close() {
 	if x.closing || x.moved {
 		return
+	}
+	if x.secure != nil {
+		x.secure.end()
 	}
 	x.closing = true
 	if x.driver.current != x {
@@ -143,10 +154,13 @@ func (x *connection) Close() {
 // Remote is the peer's address.
 func (x *connection) Remote() string { return x.remote.String() }
 
-// Waiting is what the kernel's send queue holds.
+// Waiting is what the kernel's send queue holds, and what is sealed for it.
 func (x *connection) Waiting() int {
 	if x.closing || x.moved {
 		return 0
+	}
+	if x.secure != nil {
+		return sendQueue(int(x.fd)) + len(x.secure.held)
 	}
 	return sendQueue(int(x.fd))
 }

@@ -23,7 +23,7 @@ func (n *Node) newConsole(gateway string) *console.Console {
 				Gateway: n.cfg.PublicURL, Limit: n.core.limits.connectionsMax,
 				WindowSec: tuning.ConsoleWindow}
 			if a.Gateway == "" {
-				a.Gateway = "ws://" + net.JoinHostPort(hostOf(r.Host), port)
+				a.Gateway = n.core.limits.scheme + net.JoinHostPort(hostOf(r.Host), port)
 			}
 			if n.cfg.Demo {
 				a.Demo = consoleDemo()

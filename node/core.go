@@ -99,85 +99,90 @@ type core struct {
 // settings are the limits in force, in the units the loops use.
 type settings struct {
 	errandLimits
-	wire              wire.Limits
-	handshakeMilli    int64
-	identifyMilli     int64
-	heartbeatMilli    int64
-	deadMilli         int64
-	resumeMilli       int64
-	lagMilli          int64
-	lingerMilli       int64
-	tickMilli         int64
-	stallMilli        int64
-	commandsMax       int
-	commandsMilli     int64
-	pingsMax          int
-	pingsMilli        int64
-	presencesMax      int
-	presencesMilli    int64
-	memberListMilli   int64
-	guild             fanout.Limits
-	joinsInFlightMax  int
-	loopJoinsMax      int
-	lookupsMax        int
-	lookupMilli       int64
-	guildLoadsMax     int
-	loadMilli         int64
-	shardGuildsMax    int
-	userSessionsMax   int // 0 = no limit
-	identifyBuckets   int // max_concurrency, 0 = off
-	identifyGapMilli  int64
-	identifyWaitMilli int64
-	connectionsMax    int64
-	tunnelsMax        int64
-	acceptRate        int64 // handshakes per second, 0 = no limit; so the others
-	acceptBurst       int64
-	identifyRate      int64
-	identifyBurst     int64
-	resumeRate        int64
-	resumeBurst       int64
-	journalBytes      int
-	contextBytes      int64 // budget for connections' own compressors
-	sealBytesMin      int   // a dispatch of this length is compressed for who asked in IDENTIFY
-	pendingMax        int
-	loopInboxMax      int
-	loopPassMax       int
-	writeLineMax      int
-	shardInboxMax     int
-	guildWaitMax      int
-	sweepLooksMax     int
-	relinksMax        int
-	membersPassMax    int
-	relayPassMax      int
-	putOffMax         int
-	handoffsMax       int // of a shard at a time
-	handoffClaimsMax  int // the same, with those that were claimed
-	handoffTriesMax   int
-	handoffLooks      int
-	handoffPartBytes  int
-	handoffPartsMax   int
-	handoffLastMax    int
-	handoffAheadMax   int
-	handoffMilli      int64
-	handoffQuietMilli int64
-	smallMax          int
-	guildBehindMax    int
-	guildEventsMax    int
-	handoutsMax       int // events; then the owner of their guild is told at once
-	flushPassMax      int
-	flushBytesMax     int
-	controlBytesMax   int
-	chunksAheadMax    int
-	chunkAnswerMilli  int64 // of another node
-	chunkAgainMilli   int64
-	answersHoldMilli  int64
-	shedShare         int // of a loop's sessions, one part in so many
-	shedMin           int
-	node              string
-	publicURL         string
-	origins           origins
-	trace             string // names the node in HELLO and READY
-	traceJSON         string // the same as a JSON string
+	wire               wire.Limits
+	handshakeMilli     int64
+	identifyMilli      int64
+	heartbeatMilli     int64
+	deadMilli          int64
+	resumeMilli        int64
+	lagMilli           int64
+	lingerMilli        int64
+	tickMilli          int64
+	stallMilli         int64
+	commandsMax        int
+	commandsMilli      int64
+	pingsMax           int
+	pingsMilli         int64
+	presencesMax       int
+	presencesMilli     int64
+	memberListMilli    int64
+	guild              fanout.Limits
+	joinsInFlightMax   int
+	loopJoinsMax       int
+	lookupsMax         int
+	lookupMilli        int64
+	guildLoadsMax      int
+	loadMilli          int64
+	shardGuildsMax     int
+	userSessionsMax    int // 0 = no limit
+	identifyBuckets    int // max_concurrency, 0 = off
+	identifyGapMilli   int64
+	identifyWaitMilli  int64
+	connectionsMax     int64
+	tunnelsMax         int64
+	acceptRate         int64 // handshakes per second, 0 = no limit; so the others
+	acceptBurst        int64
+	identifyRate       int64
+	identifyBurst      int64
+	resumeRate         int64
+	resumeBurst        int64
+	journalBytes       int
+	contextBytes       int64 // budget for connections' own compressors
+	sealBytesMin       int   // a dispatch of this length is compressed for who asked in IDENTIFY
+	pendingMax         int
+	loopInboxMax       int
+	loopPassMax        int
+	writeLineMax       int
+	shardInboxMax      int
+	guildWaitMax       int
+	sweepLooksMax      int
+	relinksMax         int
+	membersPassMax     int
+	relayPassMax       int
+	putOffMax          int
+	handoffsMax        int // of a shard at a time
+	handoffClaimsMax   int // the same, with those that were claimed
+	handoffTriesMax    int
+	handoffLooks       int
+	handoffPartBytes   int
+	handoffPartsMax    int
+	handoffLastMax     int
+	handoffAheadMax    int
+	handoffMilli       int64
+	handoffQuietMilli  int64
+	smallMax           int
+	guildBehindMax     int
+	guildEventsMax     int
+	handoutsMax        int // events; then the owner of their guild is told at once
+	flushPassMax       int
+	flushBytesMax      int
+	controlBytesMax    int
+	chunksAheadMax     int
+	chunkAnswerMilli   int64 // of another node
+	chunkAgainMilli    int64
+	answersHoldMilli   int64
+	shedShare          int // of a loop's sessions, one part in so many
+	shedMin            int
+	node               string
+	publicURL          string
+	origins            origins
+	proxies            networks
+	scheme             string // of URLs of this node
+	addressConnections int    // of one address at a time, 0 = no limit
+	addressRate        int64  // of one address a second, 0 = no limit
+	addressesMax       int
+	trace              string // names the node in HELLO and READY
+	traceJSON          string // the same as a JSON string
 }
 
 // tokenHash is how a session remembers its token.

@@ -94,7 +94,7 @@ func (n *Node) printDemo(d *doors) {
 	}
 	fmt.Fprintf(os.Stdout, `
 discord.js:  new Client({ intents: 33281, rest: { api: "http://%s/api" } }).login("%s")
-any client:  ws://%s/?v=10&encoding=json
+any client:  %s%s/?v=10&encoding=json
 a browser:   http://%s/ is the console; it has two clients to try
 
 As a user of the client's API, say something in #general:
@@ -105,7 +105,8 @@ As the backend, publish an event to the guild:
   curl %s-d '{"t":"TYPING_START","d":{"channel_id":"%s","user_id":"%s","timestamp":0}}' \
     http://%s/v1/guilds/%s/events
 
-`, client, demoUsers[0].token, gateway, admin, demoUsers[1].token, client, demoGeneral,
+`, client, demoUsers[0].token, n.core.limits.scheme, gateway, admin, demoUsers[1].token, client,
+		demoGeneral,
 		bearer, demoGeneral, demoUsers[1].id, admin, demoGuild)
 }
 

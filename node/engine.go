@@ -38,10 +38,16 @@ import (
 // has an order the only task is a doorbell for our own inbox.
 type engine struct {
 	// Static after construction.
-	core    *core
-	gate    *gate
-	drivers []*driver
-	opened  func(door, address string) // is told when the gateway is listened at; nil: nobody
+	core         *core
+	gate         *gate
+	drivers      []*driver
+	addresses    *addresses
+	certificates *certificates // nil: no TLS
+	handshakes   *handshakes
+	inside       inside // of what crypto/tls has for a connection
+	recordBytes  int    // of TLS
+	// opened is told when the gateway is listened at; nil: nobody.
+	opened func(door, address string)
 }
 
 // driver is one loop on one poller, and the connections of it.
@@ -65,15 +71,27 @@ type driver struct {
 	connections map[int]*connection // by descriptor
 	listeners   map[int]*listener   // by descriptor
 	received    []byte              // what a read takes in
+	raw, plain  []byte              // of TLS: records, and what was in one
 	accepting   func(listener int) (fd int, from endpoint, err error)
 }
 
-func newEngine(c *core, g *gate) *engine { return &engine{core: c, gate: g} }
+func newEngine(c *core, cfg Config) (*engine, error) {
+	e := &engine{core: c, gate: newGate(c), addresses: newAddresses(c.limits),
+		handshakes:  newHandshakes(c, max(runtime.GOMAXPROCS(0)/2, 1), tuning.TLSHandshakesMax),
+		inside:      lookInside(),
+		recordBytes: min(int(cfg.WriteBuffer), tuning.TLSRecordBytesMax)}
+	var err error
+	e.certificates, err = openCertificates(cfg.TLSCert, cfg.TLSKey)
+	return e, err
+}
 
 // addLoop makes loop number index with its driver.
 func (e *engine) addLoop(index int, cfg Config) *loop {
 	d := &driver{engine: e, more: make(chan struct{}, 1), connections: map[int]*connection{},
 		listeners: map[int]*listener{}, received: make([]byte, cfg.ReadBuffer), accepting: accept}
+	if e.certificates != nil {
+		d.raw, d.plain = make([]byte, rawBytes), make([]byte, tuning.TLSRecordBytesMax)
+	}
 	d.passing = func(any) error { return d.pass() }
 	d.ticks = func(any) error { return d.tick() }
 	d.loop = newLoop(e.core, index, d.ring, d.again)
@@ -280,6 +298,7 @@ func (e *engine) tick(ended <-chan struct{}) {
 			return
 		case <-t.C:
 		}
+		e.handshakes.hurry()
 		for _, d := range e.drivers {
 			if n%often != 0 && d.loop.stats.blocked.Load() == 0 {
 				continue

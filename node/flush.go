@@ -82,6 +82,9 @@ func (l *loop) write(k *socket) {
 
 // writeNow tries to write whatever the socket's state.
 func (l *loop) writeNow(k *socket) {
+	if k.holding && !l.writeHeld(k) {
+		return
+	}
 	if k.stream != nil {
 		l.writeStream(k)
 		return
@@ -129,7 +132,7 @@ func (l *loop) put(k *socket, buf []byte, control int) (all bool) {
 		return true
 	}
 	n, err := k.io.Write(buf)
-	if err != nil {
+	if k.holding = holds(err); err != nil && !k.holding {
 		l.writeFailed(k)
 		return false
 	}
@@ -145,10 +148,28 @@ func (l *loop) put(k *socket, buf []byte, control int) (all bool) {
 		k.session.sentBytes += int64(n - control)
 		l.replayed(k)
 	}
-	if n == len(buf) {
+	if n == len(buf) && err == nil {
 		return true
 	}
-	l.block(k, n > 0)
+	l.block(k, n > 0 || err == errHeld)
+	return false
+}
+
+// holds says whether an error of Write is that the transport has something left to write.
+func holds(err error) bool { return err == errHeld || err == errFull }
+
+// writeHeld writes what is left of a record of TLS, and reports whether that is all.
+func (l *loop) writeHeld(k *socket) bool {
+	_, err := k.io.Write(nil)
+	k.holding = holds(err)
+	switch {
+	case err == nil:
+		return true
+	case k.holding:
+		l.block(k, err == errHeld)
+	default:
+		l.writeFailed(k)
+	}
 	return false
 }
 

@@ -28,10 +28,8 @@ import (
 // is served then. Meanwhile the node is not ready, and says why.
 type gate struct {
 	// Static after construction.
-	core    *core
-	refusal []byte // of who comes when there are too many
-	// shortage is what who comes is told while memory is short.
-	shortage []byte
+	core     *core
+	refusals map[CloseReason][]byte // what who may not come in is told
 
 	// Set before the loops run.
 	address string
@@ -56,10 +54,13 @@ type listener struct {
 func newGate(c *core) *gate {
 	return &gate{
 		core: c, failing: map[*listener]error{}, failures: map[string]uint64{},
-		refusal: wire.AppendHandshakeRefusal(nil, &wire.HandshakeError{Status: 503,
-			Reason: "The node holds as many connections as it may."}),
-		shortage: wire.AppendHandshakeRefusal(nil, &wire.HandshakeError{Status: 503,
-			Reason: shortOfMemory}),
+		refusals: map[CloseReason][]byte{
+			NodeFull: wire.AppendHandshakeRefusal(nil, &wire.HandshakeError{Status: 503,
+				Reason: "The node holds as many connections as it may."}),
+			NodeShort: wire.AppendHandshakeRefusal(nil, &wire.HandshakeError{Status: 503,
+				Reason: shortOfMemory}),
+			AddressRefused: wire.AppendHandshakeRefusal(nil, errAddress),
+		},
 	}
 }
 
@@ -236,16 +237,21 @@ func (d *driver) pauseAccept(l *listener, err error) {
 // welcome asks whether a connection may come in, and takes it.
 func (d *driver) welcome(fd int, from endpoint) {
 	e := d.engine
-	if refusal := e.admit(from); refusal != nil {
-		_, _ = send(fd, refusal)
+	front := e.frontOf(from)
+	g, reason, ok := e.admit(from, front)
+	if !ok {
+		e.core.closes[reason].Add(1)
+		if front&frontTLS == 0 {
+			_, _ = send(fd, e.gate.refusals[reason])
+		}
 		_ = unix.Close(fd)
 		return
 	}
-	x := &connection{driver: d, fd: int32(fd), remote: from}
+	x := &connection{driver: d, fd: int32(fd), guest: g, front: front}
 	if err := d.register(x); err != nil {
 		e.core.log.Debug("a connection cannot be watched", "error", err)
 		e.core.closes[NodeBusy].Add(1)
-		e.left(from)
+		e.left(g)
 		return
 	}
 	d.guard(x, func() {
@@ -254,20 +260,3 @@ func (d *driver) welcome(fd int, from endpoint) {
 	})
 	d.settle(x)
 }
-
-// admit counts a connection, or returns what one that may not come in is told.
-func (e *engine) admit(endpoint) (refusal []byte) {
-	switch {
-	case e.core.pressure() >= tuning.PressureTrim:
-		e.core.closes[NodeShort].Add(1)
-		return e.gate.shortage
-	case e.core.connections.Add(1) > e.core.limits.connectionsMax:
-		e.core.connections.Add(-1)
-		e.core.closes[NodeFull].Add(1)
-		return e.gate.refusal
-	}
-	return nil
-}
-
-// left uncounts a connection.
-func (e *engine) left(endpoint) { e.core.connections.Add(-1) }

@@ -132,7 +132,8 @@ func TestEndpoints(t *testing.T) {
 			t.Errorf("got %s, want %s", got, text)
 		}
 	}
-	if got := endpointOf(netip.MustParseAddrPort("[::ffff:10.0.0.1]:2")).String(); got != "10.0.0.1:2" {
+	mapped := endpointOf(netip.MustParseAddrPort("[::ffff:10.0.0.1]:2"))
+	if got := mapped.String(); got != "10.0.0.1:2" {
 		t.Errorf("got %s", got)
 	}
 	if got := endpointFrom("@").String(); got != "" {

@@ -304,5 +304,5 @@ func (l *loop) resumeURL(k *socket) string {
 	if l.core.limits.publicURL != "" {
 		return l.core.limits.publicURL
 	}
-	return "ws://" + k.opening.host
+	return l.core.limits.scheme + k.opening.host
 }

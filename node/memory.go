@@ -1,6 +1,8 @@
 package node
 
 import (
+	"crypto/tls"
+
 	"throng/store"
 	"throng/wire"
 )
@@ -102,7 +104,28 @@ func (k *socket) connectionMemory(r *store.Ruler) int {
 	if !ok {
 		return 0
 	}
-	return r.Heap(sizeOf[connection]()) + store.Slice(r, x.rest)
+	return r.Heap(sizeOf[connection]()) + store.Slice(r, x.rest) +
+		x.secure.memory(r, x.driver.engine.inside)
+}
+
+// tlsBytes is what crypto/tls holds for a connection besides its tls.Conn and the buffers: the keys
+// of both directions. tlsShakeBytes is what a handshake takes with its goroutine until it is over.
+// See TestTLSMemory.
+const (
+	tlsBytes      = 2080
+	tlsShakeBytes = 30 << 10
+)
+
+func (s *secure) memory(r *store.Ruler, in inside) int {
+	if s == nil {
+		return 0
+	}
+	bytes := r.Heap(sizeOf[secure]()) + r.Heap(sizeOf[tls.Conn]()) + tlsBytes +
+		store.Slice(r, s.in) + store.Slice(r, s.held)
+	if s.shake != nil {
+		return bytes + tlsShakeBytes + s.shake.memory()
+	}
+	return bytes + in.held(s.conn)
 }
 
 // memory is what the queue takes, without the messages.

@@ -21,7 +21,8 @@ import (
 // move is a connection between two loops.
 type move struct {
 	fd     int
-	remote endpoint
+	guest  guest
+	secure *secure // nil: no TLS
 	to     *driver
 	socket *movedSocket
 }
@@ -33,12 +34,17 @@ func (x *connection) Move(to *loop, m *movedSocket) {
 	x.moved = true
 	delete(d.connections, int(x.fd))
 	err := d.poller.Delete(int(x.fd))
-	moving := move{fd: int(x.fd), remote: x.remote, to: d.engine.drivers[to.index], socket: m}
+	moving := move{fd: int(x.fd), guest: x.guest, secure: x.secure,
+		to: d.engine.drivers[to.index], socket: m}
+	if x.secure != nil {
+		x.secure.own(d.engine.inside)
+	}
 	switch {
 	case err != nil:
 		_ = unix.Close(moving.fd)
 		d.engine.strand(moving)
 	case len(m.far) > 0:
+		m.remote = x.Remote()
 		go d.engine.away(moving)
 	default:
 		d.engine.lineUp(moving)
@@ -55,7 +61,10 @@ func (e *engine) lineUp(m move) {
 
 // arrive takes a connection in that another loop, or another node, has given up.
 func (d *driver) arrive(m move) error {
-	x := &connection{driver: d, fd: int32(m.fd), remote: m.remote}
+	x := &connection{driver: d, fd: int32(m.fd), guest: m.guest, secure: m.secure}
+	if x.secure != nil {
+		x.secure.fd = m.fd
+	}
 	if err := d.register(x); err != nil {
 		d.engine.core.log.Debug("resume: the connection cannot change its loop", "error", err)
 		d.engine.strand(m)
@@ -66,6 +75,9 @@ func (d *driver) arrive(m move) error {
 		var consumed int
 		x.socket, consumed = d.loop.adopted(x, m.socket)
 		x.keep(m.socket.rest[consumed:])
+		if x.secure != nil && !x.moved { // It may be on its way again.
+			x.secure.take(x, nil)
+		}
 		d.loop.afterTraffic()
 	})
 	d.settle(x)
@@ -76,14 +88,21 @@ func (d *driver) arrive(m move) error {
 // when that is not to be.
 func (e *engine) away(m move) {
 	conn, err := m.conn()
-	if err == nil && e.core.tunnels.carry(conn, m.socket) {
-		e.left(m.remote)
+	client := conn
+	if err == nil && m.secure != nil {
+		client = m.secure.tunnelled(conn)
+	}
+	if err == nil && e.core.tunnels.carry(client, m.socket) {
+		e.left(m.guest)
 		return
 	}
 	if err != nil {
 		e.core.tunnels.release()
 	} else {
 		m.fd, err = descriptorOf(conn)
+	}
+	if m.secure != nil {
+		m.secure.tunnelled(nil)
 	}
 	if err != nil {
 		e.strand(m)
@@ -101,7 +120,7 @@ func (m *move) conn() (net.Conn, error) {
 
 // strand gives up a connection that has not arrived. Its descriptor is closed.
 func (e *engine) strand(m move) {
-	e.left(m.remote)
+	e.left(m.guest)
 	e.core.closes[ConnectionLost].Add(1)
 	e.core.dropStream(m.socket.stream)
 }

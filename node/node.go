@@ -114,7 +114,9 @@ func New(cfg Config, log *slog.Logger) (*Node, error) {
 	}
 	n.workers, n.keeper = newWorkers(c, tuning.WorkerQueueMax), newKeeper(c, tuning.KeeperQueueMax)
 	c.submit, c.keep, c.keepFull = n.workers.submit, n.keeper.keep, n.keeper.full
-	n.engine = newEngine(c, newGate(c))
+	if n.engine, err = newEngine(c, cfg); err != nil {
+		return nil, errors.Join(fmt.Errorf("-tls-cert: %w", err), dir.Close())
+	}
 	for i := range cfg.Loops {
 		c.loops = append(c.loops, n.engine.addLoop(i, cfg))
 	}
@@ -365,6 +367,9 @@ func (n *Node) startOwners(wakes []chan struct{}, stop <-chan struct{}, owners *
 		n.core.tunnels.close()
 	})
 	owners.Go(func() { n.tickShards(stop) })
+	if n.engine.certificates != nil {
+		owners.Go(func() { n.watchCertificates(stop) })
+	}
 	owners.Go(func() { newWatchdog(n.core, n.flight).run(stop) })
 	for range n.cfg.Loops * tuning.WorkersPerProc {
 		owners.Go(func() { n.workers.work(stop) })

@@ -66,7 +66,7 @@ func (n *Node) openDoors() (*doors, error) {
 	number, _ := net.LookupPort("tcp", port)
 	c := api.Config{
 		AdminToken: n.cfg.AdminToken, Metrics: n.metrics(), Log: n.log,
-		GatewayURL: n.cfg.PublicURL, GatewayPort: number,
+		GatewayURL: n.cfg.PublicURL, GatewayPort: number, GatewayTLS: n.cfg.TLSCert != "",
 		Limits: api.Limits{
 			Guild: n.bodyMax(tuning.GuildBodyBytesMax),
 			Event: n.bodyMax(tuning.EventBodyBytesMax),

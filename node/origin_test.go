@@ -8,7 +8,8 @@ import (
 // TestOrigins is row 30 of the matrix: who is let in by what a browser says of its page.
 func TestOrigins(t *testing.T) {
 	t.Parallel()
-	r := startRig(t, Config{Origins: "https://app.example.com, HTTPS://Two.example.com:443,http://localhost:3000"})
+	r := startRig(t, Config{Origins: "https://app.example.com, HTTPS://Two.example.com:443," +
+		"http://localhost:3000"})
 	for _, c := range []struct {
 		name, header string
 		status       int

@@ -14,6 +14,9 @@ const (
 	HandshakeRefused
 	HandshakeTimeout
 	OriginRefused
+	AddressRefused
+	ProxyRefused
+	TLSFailed
 	BadVersion
 	BadEncoding
 	ProtocolViolation
@@ -70,6 +73,12 @@ var closeRows = [closeReasonCount]closeRow{
 		"The upgrade request was not complete in time."},
 	OriginRefused: {"origin_refused", 0, false,
 		"A web page that -origin does not name; it was answered with 403."},
+	AddressRefused: {"address_refused", 0, false,
+		"More connections from one address than -address-connections or -address-rate allows."},
+	ProxyRefused: {"proxy_refused", 0, false,
+		"A connection of -proxy-from did not begin with a PROXY header of version 2."},
+	TLSFailed: {"tls_failed", 0, false,
+		"No TLS, none of version 1.3, or too many records that carry nothing."},
 	BadVersion: {"bad_version", wire.CloseInvalidVersion, false,
 		"v is neither 9 nor 10."},
 	BadEncoding: {"bad_encoding", wire.CloseDecode, false,

@@ -17,7 +17,7 @@ type movedSocket struct {
 	resume   wire.Resume
 	far      []cluster.Node // that may have the session
 	later    bool           // one of them may, and could not be asked
-	remote   string         // the client's address, of a socket from another node
+	remote   string         // the client's address, between nodes
 	rest     []byte         // what had arrived behind the RESUME
 	control  []byte         // what had not been written
 	stream   *stream

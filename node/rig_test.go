@@ -2,6 +2,7 @@ package node
 
 import (
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -29,6 +30,9 @@ type rig struct {
 	cancel context.CancelFunc
 	ended  chan struct{}
 	result error // of Run, once ended is closed
+
+	secure *tls.Config // of clients that speak TLS
+	header []byte      // what a proxy says ahead of its clients
 
 	panics uint64 // how many the test means to cause
 	gaveUp chan struct{}

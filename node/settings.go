@@ -11,7 +11,6 @@ import (
 // settingsOf puts the limits of package tuning and those of the flags in the loops' units.
 func settingsOf(cfg Config) settings {
 	name := cfg.Node
-	allowed, _ := parseOrigins(cfg.Origins) // Has been checked.
 	s := settings{
 		wire: wire.Limits{
 			HeaderBytes: tuning.HandshakeBytesMax, Headers: tuning.HandshakeHeadersMax,
@@ -65,12 +64,24 @@ func settingsOf(cfg Config) settings {
 		sealBytesMin:      tuning.PayloadCompressBytesMin,
 		node:              name,
 		publicURL:         cfg.PublicURL,
-		origins:           allowed,
 		trace:             name,
 		traceJSON:         string(wire.AppendString(nil, name)),
 	}
+	s.entrance(cfg)
 	s.queues()
 	return s
+}
+
+// entrance sets who may come in. What is parsed has been checked.
+func (s *settings) entrance(cfg Config) {
+	s.origins, _ = parseOrigins(cfg.Origins)
+	s.proxies, _ = parseNetworks(cfg.ProxyFrom)
+	s.addressConnections, s.addressRate = cfg.AddressConnections, int64(cfg.AddressRate)
+	s.addressesMax = tuning.AddressesMax
+	s.scheme = "ws://"
+	if cfg.TLSCert != "" {
+		s.scheme = "wss://"
+	}
 }
 
 // queues sets what bounds queues, and what of them is worked through in one go.

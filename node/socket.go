@@ -9,6 +9,8 @@ import (
 // transport is a socket as its driver offers it. All calls come from the loop's goroutine.
 type transport interface {
 	// Write writes what the kernel takes now; n < len(b) with a nil error means that it is full.
+	// So do errHeld and errFull, with which what was taken is not all on its way: then Write is to
+	// be called again, with nothing if there is nothing.
 	Write(b []byte) (n int, err error)
 	// Close ends the connection; the loop hears no more of it but ended.
 	Close()
@@ -49,6 +51,7 @@ type socket struct {
 	version     uint8
 	compression wire.Compression // what it asked for
 	told        bool             // op 7 has been sent
+	holding     bool             // its transport has more to write before anything else
 	pings       uint8
 	commands    uint16
 	parser      wire.Parser

@@ -106,7 +106,7 @@ func (l *loop) writeStream(k *socket) {
 // putStream writes compressed bytes and keeps those that the kernel does not take.
 func (l *loop) putStream(k *socket, buf []byte) (all bool) {
 	n, err := k.io.Write(buf)
-	if err != nil {
+	if k.holding = holds(err); err != nil && !k.holding {
 		l.writeFailed(k)
 		return false
 	}
@@ -114,11 +114,13 @@ func (l *loop) putStream(k *socket, buf []byte) (all bool) {
 	if k.session != nil {
 		k.session.sentBytes += int64(n)
 	}
-	if n == len(buf) {
-		k.stream.unsent = nil
+	k.stream.unsent = nil
+	if n == len(buf) && err == nil {
 		return true
 	}
-	k.stream.unsent = append([]byte(nil), buf[n:]...)
-	l.block(k, n > 0)
+	if n < len(buf) {
+		k.stream.unsent = append([]byte(nil), buf[n:]...)
+	}
+	l.block(k, n > 0 || err == errHeld)
 	return false
 }

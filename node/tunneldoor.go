@@ -42,7 +42,8 @@ func (n *Node) takeTunnel(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	conn, err := switchProtocol(w, m)
-	moving := move{to: n.engine.drivers[home], remote: endpointFrom(m.remote), socket: m}
+	moving := move{to: n.engine.drivers[home], guest: guest{remote: endpointFrom(m.remote)},
+		socket: m}
 	if err == nil {
 		watchPeer(conn)
 		conn, err = n.core.tunnels.plain(conn)

@@ -2,6 +2,7 @@ package node
 
 import (
 	"bufio"
+	"crypto/tls"
 	"encoding/binary"
 	"encoding/json"
 	"errors"
@@ -72,6 +73,14 @@ func (r *rig) tryConnect(receiveBuffer int) (*wsClient, error) {
 		return nil, err
 	}
 	r.t.Cleanup(func() { conn.Close() })
+	if len(r.header) > 0 {
+		if _, err := conn.Write(r.header); err != nil {
+			return nil, err
+		}
+	}
+	if r.secure != nil {
+		conn = tls.Client(conn, r.secure)
+	}
 	return &wsClient{t: r.t, rig: r, conn: conn, in: bufio.NewReader(conn)}, nil
 }
 

@@ -105,7 +105,7 @@ func (e *examination) memoryCeiling() Ceiling {
 	c.Have = bytesText(have) + " " + where
 	usable := memoryUsable(have)
 	if fixed := e.memoryFixed(); usable > fixed {
-		c.Connections = (usable - fixed) / (SessionBytes + SocketBytes)
+		c.Connections = (usable - fixed) / e.host.connectionBytes()
 	}
 	return c
 }

@@ -84,6 +84,8 @@ func TestCeilingsAreReached(t *testing.T) {
 		{"descriptors", Host{Descriptors: 65_536, Processors: 4}, "", ""},
 		{"memory", Host{Descriptors: 2 << 20, Processors: 4}, "proc/meminfo",
 			"MemTotal: 4194304 kB"},
+		{"memory", Host{Descriptors: 2 << 20, Processors: 4, TLS: true}, "proc/meminfo",
+			"MemTotal: 4194304 kB"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			files := largeHost()
@@ -102,6 +104,19 @@ func TestCeilingsAreReached(t *testing.T) {
 				t.Errorf("%d connections: nothing blocks", more)
 			}
 		})
+	}
+}
+
+// TestTLSTakesRoom: doctor reckons with it when asked.
+func TestTLSTakesRoom(t *testing.T) {
+	files := largeHost()
+	files["proc/meminfo"] = "MemTotal: 4194304 kB"
+	h := Host{Root: hostFiles(files), Descriptors: 2 << 20, Processors: 4}
+	plain := Ceilings(h, Demand{})[0].Connections
+	h.TLS = true
+	secure := Ceilings(h, Demand{})[0].Connections
+	if want := plain * (SessionBytes + SocketBytes) / (SessionBytes + SocketBytes + TLSBytes); want != secure {
+		t.Errorf("%d with TLS and %d without, want %d", secure, plain, want)
 	}
 }
 

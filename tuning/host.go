@@ -34,6 +34,15 @@ type Host struct {
 	Processors  int    // GOMAXPROCS.
 	Loops       int    // Event loops that a node would run, 0 = Processors.
 	PageBytes   int
+	TLS         bool // TLS would be in the node.
+}
+
+// connectionBytes is what one is reckoned with.
+func (h Host) connectionBytes() uint64 {
+	if h.TLS {
+		return SessionBytes + SocketBytes + TLSBytes
+	}
+	return SessionBytes + SocketBytes
 }
 
 // ThisHost is the machine that the process runs on. Only Linux is examined beyond descriptors;
@@ -180,7 +189,7 @@ func (e *examination) descriptorsWanted() uint64 {
 // memory: the budgets of a session and a socket, a journal per loop, and the process itself, of
 // what a node lets sessions in for. A control group of version 2 counts the kernel's part too.
 func (e *examination) memory() {
-	want := memoryFor(e.connections*(SessionBytes+SocketBytes) + e.memoryFixed())
+	want := memoryFor(e.connections*e.host.connectionBytes() + e.memoryFixed())
 	have, where := e.memoryHad()
 	mend := fmt.Sprintf("give the host, or the control group, %s (memory.max, MemoryMax=)",
 		bytesText(want))

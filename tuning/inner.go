@@ -17,6 +17,46 @@ const (
 	// StallTolerance: a tick later than this means that the node slept (a pause of the machine,
 	// SIGSTOP), and deadlines move by the lateness instead of declaring everybody dead.
 	StallTolerance = time.Second
+
+	// ProxyHeaderBytesMax is a PROXY header with its type-length-values. The protocol allows
+	// 65,551 bytes; what proxies send is below 300.
+	ProxyHeaderBytesMax = 4096
+
+	// TLSHandshakesMax handshakes are under way for each that can be computed at a time, at 30 KB
+	// with the goroutine; the others wait with their first message. Nearly all of one's time is
+	// the peer's answer: with 0.1 s for that, these are 40,000 a second, ten times what one
+	// processor can compute.
+	TLSHandshakesMax = 4096
+
+	// TLSAnswerTime is a peer's to answer in while others wait for their turn. With none that
+	// answers, 4,000 a second have their turn.
+	TLSAnswerTime = time.Second
+
+	// TLSHelloBytesMax is the first record: a hello that names keys of the new kinds and a ticket
+	// is 2,100 bytes.
+	TLSHelloBytesMax = 8 << 10
+
+	// TLSHandshakeBytesMax may lie unread while a handshake computes: a hello, or the end of one
+	// and a request behind it.
+	TLSHandshakeBytesMax = 16 << 10
+
+	// TLSChatterBytesMax of records that carry nothing, beyond so many a second, end a connection:
+	// 2,400 changes of keys at once, and 150 a second. A record that has not all come counts too.
+	TLSChatterBytesMax       = 64 << 10
+	TLSChatterBytesPerSecond = 4 << 10
+
+	// TLSAnswersBytesMax of answers to such wait for a peer that does not read.
+	TLSAnswersBytesMax = 4 << 10
+
+	// TLSRecordBytesMax is the protocol's own bound on what a record carries.
+	TLSRecordBytesMax = 16 << 10
+
+	// TLSReloadInterval is how often -tls-cert and -tls-key are looked at: two stat(2).
+	TLSReloadInterval = 10 * time.Second
+
+	// AddressesMax client addresses are counted, at 60 bytes each: a million connections from as
+	// many, and a million that have come and gone within the last second.
+	AddressesMax = 2 << 20
 )
 
 // Queues and turns.

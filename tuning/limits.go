@@ -255,6 +255,9 @@ const (
 	// SocketBytes is what the kernel takes for an idle TCP connection (3.9 KB measured).
 	SocketBytes = 4096
 
+	// TLSBytes is what TLS in the node adds to a connection (3.1 KB measured).
+	TLSBytes = 3328
+
 	// BaseBytes is the process without sessions: code, runtime, metrics, empty tables.
 	BaseBytes = 256 << 20
 

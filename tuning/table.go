@@ -165,9 +165,10 @@ func ending() []Limit {
 func budgets() []Limit {
 	return []Limit{
 		count("SessionBytes", SessionBytes, "bytes",
-			"budget of an idle session, user "+
-				"memory; the kernel's part; the process without sessions"),
+			"budget of an idle session, user memory; the kernel's part; with `-tls-cert`; the "+
+				"process without sessions"),
 		also(count("SocketBytes", SocketBytes, "bytes", "")),
+		also(count("TLSBytes", TLSBytes, "bytes", "")),
 		also(count("BaseBytes", BaseBytes, "bytes", "")),
 		count("MemoryLimitPercent", MemoryLimitPercent, "percent",
 			"`-memory-limit`, of the cgroup's; `-gc-percent`"),

@@ -14,13 +14,18 @@ import (
 // find the gateway and to be of use while connected to it.
 type clientDoor struct {
 	door
-	gatewayURL  string
-	gatewayPort int
+	gatewayURL    string
+	gatewayPort   int
+	gatewayScheme string // ws:// or wss://
 }
 
 // Client is the handler of -api.
 func Client(n Node, c Config) http.Handler {
-	d := &clientDoor{door: newDoor(n, c), gatewayURL: c.GatewayURL, gatewayPort: c.GatewayPort}
+	d := &clientDoor{door: newDoor(n, c), gatewayURL: c.GatewayURL, gatewayPort: c.GatewayPort,
+		gatewayScheme: "ws://"}
+	if c.GatewayTLS {
+		d.gatewayScheme = "wss://"
+	}
 	d.refuse = refuseClient
 	mux := http.NewServeMux()
 	// No version means the oldest one at Discord. Nobody who left it out means that.

@@ -23,6 +23,7 @@ type Config struct {
 	// GatewayURL is what GET gateway answers. When it is empty, the answer is the host of the
 	// request with GatewayPort.
 	GatewayURL  string
+	GatewayTLS  bool // It is reached by wss://.
 	GatewayPort int
 	Limits      Limits
 	// Log gets what is nobody's refusal: failures of the node and panics. Nil discards.

@@ -58,7 +58,7 @@ func (d *clientDoor) urlFor(r *http.Request) string {
 	if host == "" {
 		host = localHost(r)
 	}
-	return "ws://" + net.JoinHostPort(host, strconv.Itoa(d.gatewayPort))
+	return d.gatewayScheme + net.JoinHostPort(host, strconv.Itoa(d.gatewayPort))
 }
 
 // localHost is the address that a request without Host arrived at.
