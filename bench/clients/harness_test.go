@@ -133,16 +133,21 @@ type node struct {
 // startNode starts a node in memory whose clients are told to come through the proxy.
 func startNode(t *testing.T, p *proxy) *node {
 	t.Helper()
+	return startNodeWith(t, "-public-url", p.url())
+}
+
+func startNodeWith(t *testing.T, flags ...string) *node {
+	t.Helper()
 	n := &node{log: &tail{}, ended: make(chan struct{})}
 	n.log.showOnFailure(t, "the node")
-	n.cmd = exec.Command(nodeBinary, "serve",
+	n.cmd = exec.Command(nodeBinary, append([]string{"serve",
 		"-listen", "127.0.0.1:0", "-api", "127.0.0.1:0", "-admin", "127.0.0.1:0", "-data", "",
-		"-public-url", p.url(), "-log-format", "json", "-log-level", "debug",
+		"-log-format", "json", "-log-level", "debug",
 		// Short, so that clients beat, and long enough for a machine that does much else: a library
 		// that waits for an answer longer than that leaves, by itself and in the middle of a test.
 		"-heartbeat-interval", "10s",
 		// The hard limit stays out of reach: a drain must end because all clients have gone.
-		"-drain-grace", "100ms", "-drain-spread", "200ms", "-drain-hard", "10m")
+		"-drain-grace", "100ms", "-drain-spread", "200ms", "-drain-hard", "10m"}, flags...)...)
 	stderr, err := n.cmd.StderrPipe()
 	if err != nil {
 		t.Fatal(err)
