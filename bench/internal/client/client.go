@@ -11,6 +11,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"crypto/tls"
 	"encoding/binary"
 	"encoding/json"
 	"errors"
@@ -43,10 +44,19 @@ const readBytes = 4 << 10
 // of a person, who gets everything.
 func Identify(ctx context.Context, gateway, token string, intents wire.Intents) (
 	*Session, error) {
+	return IdentifyBy(ctx, gateway, nil, token, intents)
+}
+
+// IdentifyBy is Identify with TLS, unless secure is nil.
+func IdentifyBy(ctx context.Context, gateway string, secure *tls.Config, token string,
+	intents wire.Intents) (*Session, error) {
 	var dialer net.Dialer
 	conn, err := dialer.DialContext(ctx, "tcp", gateway)
 	if err != nil {
 		return nil, err
+	}
+	if secure != nil {
+		conn = tls.Client(conn, secure)
 	}
 	s := &Session{conn: conn, in: bufio.NewReaderSize(conn, readBytes)}
 	_ = conn.SetDeadline(time.Now().Add(timeout))
@@ -72,6 +82,9 @@ func Identify(ctx context.Context, gateway, token string, intents wire.Intents) 
 	}
 	return s, nil
 }
+
+// Abandon lets the connection go, whatever is under way.
+func (s *Session) Abandon() { s.close() }
 
 func (s *Session) close() { _ = s.conn.Close() }
 

@@ -35,8 +35,10 @@ var whole = []Row{
 	},
 	{
 		Fault: "a PROXY header from who is not trusted, of no family, of 65,535 octets, or none",
-		Then:  "closed",
-		Lacks: "PROXY headers are not read yet",
+		Then:  "closed; one that says LOCAL is taken as the proxy's own connection",
+		By: []string{"node:TestProxyHeaders", "node:TestProxyHeaderComesInTime",
+			"node:TestProxiedAddressesAreLimited", "wire:TestParseProxy", "wire:FuzzProxy"},
+		Held: "within the 5 s of the handshake; 4,096 octets of it at most",
 	},
 	{
 		Fault: "the system's clock is set, by an hour or a day",

@@ -13,7 +13,7 @@ import (
 // Benches are the benches in the order of the page. The two that measure the million share a
 // section each, since they run in different kernels.
 var Benches = []string{"delivery", "against", "growth", "fairness", "million", "million-guest",
-	"collector", "compression", "storms", "push", "guild", "presence", "parts", "pressure",
+	"collector", "compression", "storms", "push", "guild", "presence", "parts", "pressure", "tls",
 	"fire", "seeing", "cluster"}
 
 // matrixSection is the marker's name of the table of faults.

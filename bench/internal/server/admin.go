@@ -34,6 +34,11 @@ func ChannelID(guild, channel int) wire.Snowflake {
 // from 0 in each group.
 func Tokens(group string) string { return "bench-" + group + ".{i}" }
 
+// Token is the token of one of them.
+func Token(group string, number int) string {
+	return strings.Replace(Tokens(group), "{i}", strconv.Itoa(number), 1)
+}
+
 // ask makes a request at the admin door and gives back the answer's body.
 func (t *Throng) ask(ctx context.Context, method, path, kind string, body io.Reader) (
 	[]byte, error) {

@@ -48,6 +48,11 @@ type Process struct {
 // tailLines is how much of a program's output is kept for the error that says why it ended.
 const tailLines = 12
 
+// StartProgram runs a program that is not ours, of which nothing is read.
+func StartProgram(program string, args ...string) (*Process, error) {
+	return start(program, nil, nil, program, args...)
+}
+
 // start runs a program. Each line of its output is given to line, which may be nil.
 func start(name string, env []string, line func(string), program string, args ...string) (
 	*Process, error) {
