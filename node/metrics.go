@@ -54,6 +54,8 @@ var (
 	descMax         = desc("connections_max", "Gateway connections that there may be.")
 	descReady       = desc("ready", "1 while the node takes new sessions, as /readyz.")
 	descTunnels     = desc("tunnels", "Connections carried to sessions of other nodes.")
+	descHandshakes  = desc("tls_handshakes", "Handshakes of TLS that have come.", "state")
+	descCertificate = desc("tls_certificate_expiry_seconds", "Unix time at which it ends.")
 	descSessions    = desc("sessions", "Sessions, with a socket (live) or without.", "state")
 	descGuilds      = desc("guilds", "Loaded guilds.")
 	descMembers     = desc("members", "Members of loaded guilds.")
@@ -106,6 +108,12 @@ func (c *collector) Collect(out chan<- prometheus.Metric) {
 	}
 	gauge(descReady, ready)
 	gauge(descTunnels, float64(core.tunnels.held.Load()))
+	if e := c.node.engine; e.certificates != nil {
+		running, waiting := e.handshakes.count()
+		gauge(descHandshakes, float64(running), "running")
+		gauge(descHandshakes, float64(waiting), "waiting")
+		gauge(descCertificate, float64(e.certificates.current.Load().Leaf.NotAfter.Unix()))
+	}
 	gauge(descSessions, float64(t.live), "live")
 	gauge(descSessions, float64(t.detached), "detached")
 	gauge(descGuilds, float64(t.guilds))

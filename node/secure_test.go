@@ -3,12 +3,14 @@ package node
 import (
 	"bytes"
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
 	"log/slog"
 	"net"
 	"os"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -414,8 +416,17 @@ func TestTLSReload(t *testing.T) {
 	}
 	replaceFiles(t, files, other)
 	r.refreshCertificates()
-	if bytes.Equal(shown(), first) {
+	now := shown()
+	if bytes.Equal(now, first) {
 		t.Error("the old certificate is still shown")
+	}
+	leaf, err := x509.ParseCertificate(now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ends, _ := strconv.ParseFloat(r.metric("throng_tls_certificate_expiry_seconds"), 64)
+	if want := leaf.NotAfter.Unix(); int64(ends) != want {
+		t.Errorf("it ends at %.0f, want %d", ends, want)
 	}
 	inside.send(1, "null")
 	inside.wantOp(wire.OpHeartbeatAck)

@@ -113,6 +113,12 @@ func (h *handshakes) await(k *shake) {
 	k.answered()
 }
 
+func (h *handshakes) count() (running, waiting int) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.running, h.waiting.Len()
+}
+
 // hurry ends those whose peers have been given enough time, as many as others wait.
 func (h *handshakes) hurry() {
 	var late []*shake

@@ -15,17 +15,26 @@ import (
 func TestTLSPeersThatDoNotAnswer(t *testing.T) {
 	t.Parallel()
 	r, _ := secureRig(t, Config{}, func(c *core) { c.limits.handshakeMilli = 3_600_000 })
-	r.engine.handshakes.mu.Lock()
-	r.engine.handshakes.max = 4
-	r.engine.handshakes.mu.Unlock()
-	hello := helloOf(t, r.secure)
-	secure := r.secure
-	r.secure = nil
-	for range 12 {
-		r.connect().write(hello)
+	h, secure, most := r.engine.handshakes, r.secure, 4
+	h.mu.Lock()
+	h.max = most
+	h.mu.Unlock()
+	hello := helloOf(t, secure)
+	asked := func() int {
+		h.mu.Lock()
+		defer h.mu.Unlock()
+		return h.asked.Len()
 	}
-	r.secure = secure
-	for range 3 {
+	for range 2 {
+		r.secure = nil
+		for n := asked(); n < most; n++ {
+			r.connect().write(hello)
+			r.until("it is asked", func() bool { return asked() == n+1 })
+		}
+		if got := r.metric(`throng_tls_handshakes{state="running"}`); got != "4" {
+			t.Errorf("%s run, want 4", got)
+		}
+		r.secure = secure
 		r.dial("/").wantOp(wire.OpHello)
 	}
 }
