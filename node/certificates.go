@@ -12,6 +12,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"throng/tuning"
 )
 
@@ -79,6 +81,17 @@ func openCertificates(certFile, keyFile string) (*certificates, error) {
 
 func (c *certificates) certificate(*tls.ClientHelloInfo) (*tls.Certificate, error) {
 	return c.current.Load(), nil
+}
+
+// measureTLS gives metrics the state of what there is only with a certificate.
+func (e *engine) measureTLS(gauge func(d *prometheus.Desc, v float64, labels ...string)) {
+	if e.certificates == nil {
+		return
+	}
+	running, waiting := e.handshakes.count()
+	gauge(descHandshakes, float64(running), "running")
+	gauge(descHandshakes, float64(waiting), "waiting")
+	gauge(descCertificate, float64(e.certificates.current.Load().Leaf.NotAfter.Unix()))
 }
 
 // refresh reads the files when they are not those that were tried last, and changes the keys of

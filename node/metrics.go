@@ -108,12 +108,7 @@ func (c *collector) Collect(out chan<- prometheus.Metric) {
 	}
 	gauge(descReady, ready)
 	gauge(descTunnels, float64(core.tunnels.held.Load()))
-	if e := c.node.engine; e.certificates != nil {
-		running, waiting := e.handshakes.count()
-		gauge(descHandshakes, float64(running), "running")
-		gauge(descHandshakes, float64(waiting), "waiting")
-		gauge(descCertificate, float64(e.certificates.current.Load().Leaf.NotAfter.Unix()))
-	}
+	c.node.engine.measureTLS(gauge)
 	gauge(descSessions, float64(t.live), "live")
 	gauge(descSessions, float64(t.detached), "detached")
 	gauge(descGuilds, float64(t.guilds))

@@ -79,7 +79,6 @@ func TestTLSHandshakesInLine(t *testing.T) {
 func TestTLSHandshakePanic(t *testing.T) {
 	t.Parallel()
 	r, _ := secureRig(t, Config{})
-	before := r.usage()
 	shown := r.engine.certificates.current.Load()
 	broken := *shown
 	broken.PrivateKey = panickingKey{shown.PrivateKey.(crypto.Signer)}
@@ -91,7 +90,7 @@ func TestTLSHandshakePanic(t *testing.T) {
 	c := r.dial("/")
 	c.wantOp(wire.OpHello)
 	c.conn.Close()
-	r.backTo(before)
+	r.emptied()
 	r.panics = 1
 }
 
