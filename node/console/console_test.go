@@ -232,6 +232,20 @@ func TestGuildsInOrder(t *testing.T) {
 	}
 }
 
+// TestPolicyNamesTheGateway by its host alone, and nothing that is no host.
+func TestPolicyNamesTheGateway(t *testing.T) {
+	for gateway, want := range map[string]string{
+		"ws://a:1": "'self' ws://a:1;", "wss://a.example/door": "'self' wss://a.example;",
+		"ws://[::1]:8": "'self' ws://[::1]:8;", "http://a": "'self';", "ws://a b": "'self';",
+		"ws://a;script-src": "'self';", "": "'self';",
+	} {
+		if got := policy(gateway); !strings.Contains(got, "connect-src "+want) ||
+			strings.Count(got, "script-src") != 1 {
+			t.Errorf("%q: got %s", gateway, got)
+		}
+	}
+}
+
 // TestPageStandsAlone: its files are served, say that nothing else may be loaded, and are answered
 // by 304 to who has them.
 func TestPageStandsAlone(t *testing.T) {

@@ -6,6 +6,7 @@ import (
 	"embed"
 	"encoding/hex"
 	"net/http"
+	"net/url"
 	"regexp"
 	"time"
 )
@@ -65,11 +66,13 @@ func (c *Console) Pages() map[string]http.Handler {
 // is the browser's own word, but is not let write a policy for all that.
 var origin = regexp.MustCompile(`^wss?://[A-Za-z0-9.\-:\[\]]+$`)
 
-// policy allows what the page needs: its own files, its own node, and the gateway.
+// policy allows what the page needs: its own files, its own node, and the gateway, with any path.
 func policy(gateway string) string {
 	connect := "'self'"
-	if origin.MatchString(gateway) {
-		connect += " " + gateway
+	if u, err := url.Parse(gateway); err == nil {
+		if door := u.Scheme + "://" + u.Host; origin.MatchString(door) {
+			connect += " " + door
+		}
 	}
 	return "default-src 'none'; script-src 'self'; style-src 'self'; img-src data:; connect-src " +
 		connect + "; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
