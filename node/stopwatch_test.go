@@ -254,6 +254,35 @@ func TestStallIsWrittenDown(t *testing.T) {
 	t.Errorf("it is not among %+v", r.Stalls().Stalls)
 }
 
+// TestStallOfALoopHasItsStack: a loop runs on the goroutine of its poller, which is known too.
+func TestStallOfALoopHasItsStack(t *testing.T) {
+	t.Parallel()
+	r := startRig(t, Config{StallLimit: tuning.StallLimitMin})
+	r.user(1, true)
+	r.guild(100, 1)
+	c := r.login(1)
+	c.joined(1)
+	release := make(chan struct{})
+	ended := make(chan error, 1)
+	go func() {
+		ended <- r.Node.onLoop(r.context(), c.home(), func(*loop) error {
+			return holdUntil(release)(nil, 0)
+		})
+	}()
+	r.until("its stack is taken", func() bool {
+		for _, one := range r.Stalls().Stalls {
+			if one.Type == "operate" && strings.Contains(one.Stack, "holdUntil") {
+				return true
+			}
+		}
+		return false
+	})
+	close(release)
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
+}
+
 // holdUntil is work that lasts until release is closed.
 func holdUntil(release chan struct{}) func(*fanout.Guild, int64) error {
 	return func(*fanout.Guild, int64) error {
