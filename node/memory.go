@@ -25,6 +25,7 @@ const (
 	partIndexes   = "indexes"     // sessions by user, guilds by channel
 	partInboxes   = "inboxes"     //
 	partStreams   = "streams"     // compressors that connections have of their own
+	partDirectory = "directory"   // one that is in memory
 )
 
 // memory says what the loop holds. It is called on the loop's goroutine and takes 1 ms at most.

@@ -104,6 +104,43 @@ func TestMemoryAgreesWithTheHeap(t *testing.T) {
 	runtime.KeepAlive(users)
 }
 
+// TestMemoryOfTheDirectoryAgreesWithTheHeap fills a directory in memory, with users in one large
+// guild and many small ones.
+func TestMemoryOfTheDirectoryAgreesWithTheHeap(t *testing.T) {
+	const users, each = 40_000, 5
+	before := heapInUse()
+	dir := store.NewMemory()
+	people(t, dir, users)
+	table := store.NewUsers()
+	everybody := make([]wire.Snowflake, users)
+	for i := range everybody {
+		everybody[i] = wire.Snowflake(i + 1)
+	}
+	putAway(t, dir, table, 1000, everybody...)
+	for i := 0; i < users; i += each {
+		putAway(t, dir, table, wire.Snowflake(1000*(i+2)), everybody[i:i+each]...)
+	}
+	grown := float64(heapInUse()-before) - 8*users
+	r := newRuler()
+	began := time.Now()
+	estimate := float64(dir.(inMemory).Memory(&r.Ruler, table))
+	t.Logf("%.1f MB in the heap, %.1f estimated, in %v", grown/1e6, estimate/1e6, time.Since(began))
+	if math.Abs(estimate-grown) > 0.1*grown {
+		t.Errorf("the heap has grown by %.0f B, and %.0f are accounted for", grown, estimate)
+	}
+	for _, user := range everybody {
+		u, err := dir.User(uint64(user))
+		if err != nil {
+			t.Fatal(err)
+		}
+		table.Put(u)
+	}
+	if shared := float64(dir.(inMemory).Memory(&r.Ruler, table)); shared > estimate-100*users {
+		t.Errorf("%.0f B without what the table has, %.0f with it", shared, estimate)
+	}
+	runtime.KeepAlive(everybody)
+}
+
 // TestMemoryOfANode asks a node with a few sessions for what it holds.
 func TestMemoryOfANode(t *testing.T) {
 	t.Parallel()
@@ -129,7 +166,8 @@ func TestMemoryOfANode(t *testing.T) {
 	}
 	if parts[partJournals].Bytes < 2*8<<20*9/10 || parts[partSessions].Count != 5 ||
 		parts[partConns].Count != 5 || parts[partConns].Bytes < 5*80 ||
-		parts[partReceivers].Bytes < 5*72 || parts[partMembers].Count != 1 {
+		parts[partReceivers].Bytes < 5*72 || parts[partMembers].Count != 1 ||
+		parts[partDirectory].Bytes < 500 {
 		t.Errorf("got %s", body)
 	}
 	if off := sum - info.Bytes; off < -20 || off > 20 || info.Process["heap_live"] < info.Bytes/2 {

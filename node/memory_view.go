@@ -60,7 +60,23 @@ func (c *core) sharedMemory() *measured {
 		store.ConcurrentBytes(&r.Ruler, live, 32)+live*r.Heap(12)+
 			store.ConcurrentBytes(&r.Ruler, channels, 16))
 	r.part(m, partStreams, int(c.contexts.Load()), int(c.contextBytes.Load()))
+	if d, ok := unheld(c.dir).(inMemory); ok {
+		r.part(m, partDirectory, 0, d.Memory(&r.Ruler, c.users))
+	}
 	return m
+}
+
+// inMemory is a directory that is not on a disk.
+type inMemory interface {
+	Memory(r *store.Ruler, known *store.Users) int
+}
+
+// unheld is the directory itself.
+func unheld(d store.Directory) store.Directory {
+	if held, ok := d.(*heldDirectory); ok {
+		return held.Directory
+	}
+	return d
 }
 
 // processSamples are what the runtime says of the whole process.

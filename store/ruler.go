@@ -78,8 +78,7 @@ func (u *Users) Memory(r *Ruler) int {
 	var sizes []int
 	u.byID.Range(func(_ uint64, user *User) bool {
 		if user != nil {
-			sizes = append(sizes, r.Heap(sizeOf[User]())+r.Heap(len(user.Name))+
-				r.Heap(len(user.GlobalName))+r.Heap(len(user.Doc)))
+			sizes = append(sizes, userBytes(r, user))
 		}
 		return len(sizes) < r.Draw
 	})

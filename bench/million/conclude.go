@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"math"
 
 	"throng/bench/internal/plot"
 	"throng/bench/internal/report"
@@ -50,6 +51,10 @@ func conclude(t *trial.Trial, connections int) {
 	at := fmt.Sprintf(", %s sessions", report.Number(float64(connections)))
 	r.Reach(report.Figure{What: "user memory per idle session" + at,
 		Measured: s.Median("rest B/connection"), Unit: "B", Limit: 1536})
+	r.Reach(report.Figure{What: "what a node says that it holds, off what its heap has" + at,
+		Measured: math.Abs(s.Median("estimate, % of the heap") - 100), Unit: "%", Limit: 10})
+	r.Reach(report.Figure{What: "time in which it says so" + at,
+		Measured: s.Median("estimate ms"), Unit: "ms", Limit: 50})
 	r.Reach(report.Figure{What: "longest pause of an idle node" + at,
 		Measured: s.Median("pause ms"), Unit: "ms", Limit: 5})
 }
