@@ -151,7 +151,7 @@ func (x *inheritance) take(n *Node) error {
 	} else if err != nil && !errors.Is(err, io.EOF) {
 		n.log.Warn("the other process has ended before its time", "error", err)
 	}
-	p.part = nil
+	p.part, x.guilds = nil, nil
 	return nil
 }
 

@@ -23,8 +23,8 @@ import (
 
 // topLevel is every entry of the repository's root.
 var topLevel = []string{
-	".ci", ".gitignore", "LICENSE", "README.md", "bench", "fanout", "go.mod", "go.sum", "main.go",
-	"node", "store", "tuning", "wire",
+	".ci", ".gitignore", "LICENSE", "README.md", "SECURITY.md", "bench", "fanout", "go.mod",
+	"go.sum", "main.go", "node", "store", "tuning", "wire",
 }
 
 // imports says what each part may import of the others. A part's own sub-packages are allowed.
@@ -342,6 +342,45 @@ func TestLayoutSkips(t *testing.T) {
 		if !used[key] {
 			t.Errorf("skips has %s, which does not skip", key)
 		}
+	}
+}
+
+// TestLayoutFuzzTargets holds that .ci/run, which finds fuzz targets by their first line, finds all.
+func TestLayoutFuzzTargets(t *testing.T) {
+	ci, err := os.ReadFile("../.ci/run")
+	if err != nil {
+		t.Fatal(err)
+	}
+	const find = `^func (Fuzz[A-Za-z0-9_]*)\(.*`
+	if !strings.Contains(string(ci), "sed -nE 's/"+find+"/\\1/p'") ||
+		!strings.Contains(string(ci), `go test -run '^$' -fuzz "^$target\$" -fuzztime`) {
+		t.Fatal(".ci/run has no step that runs what it finds")
+	}
+	found := regexp.MustCompile("(?m)" + find)
+	targets := 0
+	for _, s := range sources(t) {
+		names := map[string]bool{}
+		for _, line := range found.FindAllStringSubmatch(string(s.text), -1) {
+			names[line[1]] = true
+		}
+		ast.Inspect(s.file, func(n ast.Node) bool {
+			f, ok := n.(*ast.FuncDecl)
+			if !ok || !s.isTest() || f.Recv != nil || len(f.Type.Params.List) != 1 {
+				return true
+			}
+			var b bytes.Buffer
+			_ = format.Node(&b, s.set, f.Type.Params.List[0].Type)
+			if b.String() != "*testing.F" {
+				return true
+			}
+			if targets++; !names[f.Name.Name] {
+				t.Errorf("%s: .ci/run does not find %s", s.set.Position(f.Pos()), f.Name.Name)
+			}
+			return true
+		})
+	}
+	if targets < 20 {
+		t.Errorf("%d fuzz targets are there", targets)
 	}
 }
 

@@ -14,7 +14,7 @@ type Row struct {
 	Fault string
 	// Then is what the node does.
 	Then string
-	// By are who holds it to that: "folder:Test", or "ci:step" of .ci/run.
+	// By are who holds it to that: "folder:Test", or a step: "ci:step", "nightly:step".
 	By []string
 	// Held is the figure that these hold, if they do.
 	Held string

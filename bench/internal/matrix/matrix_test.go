@@ -30,8 +30,8 @@ func TestRowsAreHeld(t *testing.T) {
 		for _, by := range row.By {
 			folder, name, _ := strings.Cut(by, ":")
 			pattern, files := `(?m)^func `+name+`\(`, folder+"/*_test.go"
-			if folder == "ci" {
-				pattern, files = `(?m)^step `+regexp.QuoteMeta(name)+`$`, ".ci/run"
+			if file, ok := map[string]string{"ci": ".ci/run", "nightly": ".ci/nightly"}[folder]; ok {
+				pattern, files = `(?m)^step `+regexp.QuoteMeta(name)+`$`, file
 			}
 			if !regexp.MustCompile(pattern).MatchString(read(t, files)) {
 				t.Errorf("row %d: there is no %s", number, by)

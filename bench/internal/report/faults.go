@@ -47,8 +47,11 @@ func matrixTable(rows []matrix.Row, folder string) (string, error) {
 // proofOf is how the page names a test or a step of CI.
 func proofOf(name string) string {
 	folder, test, _ := strings.Cut(name, ":")
-	if folder == "ci" {
+	switch folder {
+	case "ci":
 		return fmt.Sprintf("`.ci/run`, %s", test)
+	case "nightly":
+		return fmt.Sprintf("`.ci/nightly`, %s", test)
 	}
 	return fmt.Sprintf("`%s` %s", folder, test)
 }

@@ -14,7 +14,7 @@ import (
 // section each, since they run in different kernels.
 var Benches = []string{"delivery", "against", "growth", "fairness", "million", "million-guest",
 	"collector", "compression", "storms", "push", "guild", "presence", "parts", "pressure", "tls",
-	"fire", "seeing", "cluster"}
+	"fire", "restart", "soak", "seeing", "cluster"}
 
 // matrixSection is the marker's name of the table of faults.
 const matrixSection = "matrix"

@@ -36,7 +36,7 @@ const (
 type Process struct {
 	// Static after construction.
 	Name string
-	PID  int
+	PID  int // Of who serves: that may be another one than was started, see Throng.Restart.
 	cmd  *exec.Cmd
 	gone chan struct{} // closed when it has ended
 
@@ -125,6 +125,9 @@ func (p *Process) Gone() <-chan struct{} { return p.gone }
 // Stop ends the process at once and waits until it is gone, and with it its sockets.
 func (p *Process) Stop() error {
 	_ = p.cmd.Process.Kill()
+	if p.PID != p.cmd.Process.Pid {
+		_ = syscall.Kill(p.PID, syscall.SIGKILL)
+	}
 	select {
 	case <-p.gone:
 		return nil

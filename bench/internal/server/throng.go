@@ -20,7 +20,8 @@ type Throng struct {
 	Token   string // Of the admin door; "" on loopback.
 
 	// Static after construction.
-	client *http.Client
+	client    *http.Client
+	takeovers chan Takeover
 
 	// Guarded by collections.mu.
 	collections struct {
@@ -76,10 +77,10 @@ func StartThrongUnder(ctx context.Context, g *host.MemoryGroup, program string,
 func startThrong(ctx context.Context, debug string, before []string, program string,
 	flags ...string) (*Throng, error) {
 	t := &Throng{client: &http.Client{Timeout: 10 * time.Minute, Transport: &http.Transport{
-		MaxIdleConnsPerHost: 16}}}
+		MaxIdleConnsPerHost: 16}}, takeovers: make(chan Takeover, 1)}
 	type door struct{ name, address string }
 	doors := make(chan door, 3)
-	forced := false
+	forced, takeover := false, Takeover{}
 	line := func(text string) {
 		if text == forcedLine {
 			forced = true
@@ -92,9 +93,16 @@ func startThrong(ctx context.Context, debug string, before []string, program str
 			t.collections.mu.Unlock()
 			return
 		}
+		if takeover.parse(logEntry(text)) {
+			t.takeovers <- takeover
+			takeover = Takeover{}
+		}
 		var entry struct{ Msg, Door, Addr string }
 		if json.Unmarshal(logEntry(text), &entry) == nil && entry.Msg == "listening" {
-			doors <- door{entry.Door, entry.Addr}
+			select {
+			case doors <- door{entry.Door, entry.Addr}:
+			default: // A process that has taken over listens where this one did.
+			}
 		}
 	}
 	env := []string{"GODEBUG=" + debug}
