@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -22,6 +23,7 @@ import (
 	"testing"
 	"time"
 
+	"throng/node/cluster/enginetest"
 	"throng/wire"
 )
 
@@ -366,11 +368,22 @@ func (n *restartable) stir(guild wire.Snowflake, sessions []*wsClient) (settle f
 // session loses one, or gets one twice, and nobody is refused.
 func TestTakeoverLosesNothing(t *testing.T) {
 	t.Parallel()
-	for _, c := range []struct{ name, data string }{{"in memory", ""}, {"on disk", t.TempDir()}} {
+	files := enginetest.NewAuthority(t)
+	for _, c := range []struct {
+		name, data string
+		tls        bool
+	}{{"in memory", "", false}, {"on disk, by TLS", t.TempDir(), true}} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			const guild, users = 1000, 6
-			n := startRestartable(t, Config{Data: c.data}, "")
+			cfg, secure := Config{Data: c.data}, (*tls.Config)(nil)
+			if c.tls {
+				cfg.TLSCert, cfg.TLSKey = files.CertFile, files.KeyFile
+				secure = &tls.Config{RootCAs: files.Client.RootCAs, ServerName: "127.0.0.1",
+					ClientSessionCache: tls.NewLRUClientSessionCache(9)}
+			}
+			n := startRestartable(t, cfg, "")
+			n.secure = secure
 			n.furnish(guild, users)
 			var sessions []*wsClient
 			for user := 1; user < users; user++ {
