@@ -329,6 +329,11 @@ func TestTLSTicketsElsewhere(t *testing.T) {
 	t.Parallel()
 	files := enginetest.NewAuthority(t)
 	config := &tls.Config{RootCAs: files.Client.RootCAs, ServerName: "127.0.0.1"}
+	door, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer door.Close()
 	now := time.Now()
 	connect := func(after time.Duration) (resumed bool) {
 		t.Helper()
@@ -339,8 +344,16 @@ func TestTLSTicketsElsewhere(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		near, far := net.Pipe()
+		// Not by net.Pipe: both ends may write before they read, and it holds nothing.
+		near, err := net.Dial("tcp", door.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
 		defer near.Close()
+		far, err := door.Accept()
+		if err != nil {
+			t.Fatal(err)
+		}
 		defer far.Close()
 		go func() {
 			s := tls.Server(far, c.config)
