@@ -111,8 +111,8 @@ var groups = []group{
 	{"Sessions", []string{"resume-window", "heartbeat-interval", "max-connections",
 		"identify-concurrency"}},
 	{"Resources", []string{"loops", "gc-percent", "memory-limit", "journal",
-		"compress-context", "read-buffer",
-		"write-buffer", "socket-send-buffer", "socket-receive-buffer"}},
+		"compress-context", "compress-window", "read-buffer", "write-buffer",
+		"socket-send-buffer", "socket-receive-buffer"}},
 	{"Pushes", []string{"push-webhook", "push-token", "push-nats", "push-subject"}},
 	{"Cluster", []string{"node", "etcd", "nats", "advertise", "weight", "cluster", "nats-replicas",
 		"nats-credentials", "cluster-ca", "cluster-cert", "cluster-key", "import"}},
@@ -177,15 +177,16 @@ func (o *options) bindDoors(f *flag.FlagSet) {
 
 func (o *options) bindResources(f *flag.FlagSet) {
 	c := &o.node
-	c.ReadBuffer = tuning.ReadBufferBytes
-	c.WriteBuffer = tuning.WriteBufferBytes
+	c.ReadBuffer, c.WriteBuffer = tuning.ReadBufferBytes, tuning.WriteBufferBytes
 	c.Journal = tuning.JournalBytes
+	c.CompressWindow = tuning.CompressWindow
 	f.IntVar(&c.Loops, "loops", 0, "event loops; 0: GOMAXPROCS")
 	f.IntVar(&c.GCPercent, "gc-percent", 0,
 		fmt.Sprintf("GOGC; negative: off; 0: the environment's, or %d", tuning.GCPercent))
 	f.Var(&c.MemoryLimit, "memory-limit", fmt.Sprintf("GOMEMLIMIT, a `size`; "+
 		"0: the environment's, or %d %% of the cgroup's", tuning.MemoryLimitPercent))
 	f.Var(&c.Journal, "journal", "per loop: `size` of the frames kept for sending and resuming")
+	f.Var(&c.CompressWindow, "compress-window", "what zstd-stream clients keep: a `size`, 2^n")
 	f.Var(&c.CompressContext, "compress-context", "memory for connections' own compressors, a "+
 		"`size`; who asks first gets one, the others share")
 	f.Var(&c.ReadBuffer, "read-buffer", "per loop: `size` of one read")

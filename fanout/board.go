@@ -26,6 +26,7 @@ type Board struct {
 	links      links
 	waiting    []*relay // relays with work left, in turn
 	queued     int      // steps in their queues
+	histories  histories
 	deliveries uint64
 	looked     lookedAt
 	follower   Follower // nil: nobody traces
@@ -34,9 +35,9 @@ type Board struct {
 
 // NewBoard makes a board that writes to out. Guilds with up to smallMax receivers here wait for no
 // turn, and their receivers are written before others.
-func NewBoard(out *store.Outbox, smallMax int) *Board {
+func NewBoard(out *store.Outbox, smallMax int, h HistoryLimits) *Board {
 	return &Board{out: out, smallMax: smallMax, numbers: map[wire.Snowflake]uint32{},
-		relays: []*relay{nil}}
+		relays: []*relay{nil}, histories: histories{limits: h}}
 }
 
 // Private is what a step wants to say to one session alone. The loop encodes it for that session.
@@ -200,6 +201,10 @@ func (b *Board) goOn(r *relay, limit int) (looked int) {
 		b.follower.Told(r.event, r.end())
 	}
 	r.event = nil
+	if r.zstd > 0 {
+		b.histories.follow(r, r.zstd)
+		r.zstd = 0
+	}
 	if r.left > 0 {
 		b.compact(r)
 	}
@@ -390,6 +395,7 @@ func (b *Board) dropEmpty(r *relay) {
 	}
 	if n, ok := b.numbers[r.guild]; ok && b.relays[n] == r {
 		delete(b.numbers, r.guild)
+		b.histories.drop(r)
 		b.relays[n] = nil
 		b.free = append(b.free, n)
 	}

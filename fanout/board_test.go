@@ -20,10 +20,13 @@ type stage struct {
 }
 
 func newStage(t testing.TB) *stage {
-	out := store.NewOutbox(8<<20, 1<<20, func(frame []byte, hole int, kind uint8, seq uint32) {
-		wire.PutSeq(frame, hole, wire.Variant(kind), seq)
-	})
-	s := &stage{t: t, out: out, board: NewBoard(out, 0), gens: map[uint32]uint32{}}
+	out := store.NewOutbox(8<<20, 1<<20,
+		func(dst, frame []byte, hole int, kind uint8, seq uint32) []byte {
+			dst = append(dst, frame...)
+			wire.PutSeq(dst[len(dst)-len(frame):], hole, wire.Variant(kind), seq)
+			return dst
+		})
+	s := &stage{t: t, out: out, board: NewBoard(out, 0, HistoryLimits{}), gens: map[uint32]uint32{}}
 	if _, measured := t.(*testing.B); !measured {
 		s.ways = map[wire.Snowflake]*way{}
 	}

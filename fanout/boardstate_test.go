@@ -10,7 +10,7 @@ import (
 // movedBoard makes a board anew as another process does, on the same outbox.
 func movedBoard(t testing.TB, old *Board) *Board {
 	t.Helper()
-	next := NewBoard(old.out, old.smallMax)
+	next := NewBoard(old.out, old.smallMax, HistoryLimits{})
 	for _, guild := range old.RelayGuilds() {
 		part := old.AppendRelay(nil, guild)
 		if err := next.RestoreRelay(part); err != nil {
@@ -57,12 +57,12 @@ func TestRelayOfNobodysSessionsIsRefused(t *testing.T) {
 	s.join(1, h, 0)
 	part := s.board.AppendRelay(nil, 1)
 	for cut := range len(part) {
-		if NewBoard(s.out, 0).RestoreRelay(part[:cut]) == nil {
+		if NewBoard(s.out, 0, HistoryLimits{}).RestoreRelay(part[:cut]) == nil {
 			t.Errorf("%d of %d bytes were taken", cut, len(part))
 		}
 	}
 	s.out.Close(h.Slot)
-	if NewBoard(s.out, 0).RestoreRelay(part) == nil {
+	if NewBoard(s.out, 0, HistoryLimits{}).RestoreRelay(part) == nil {
 		t.Error("a session that has ended was taken")
 	}
 }

@@ -29,6 +29,11 @@ type relay struct {
 	event   *Event
 	left    int // receivers marked store.None, removed when the pass ends
 	waiting bool
+
+	history *wire.History // of what is given here; nil: none is kept
+	packs   *wire.History // the same, for the event under way; nil: it is no part of it
+	packed  uint64        // histories.turn when an event was given last
+	zstd    int           // receivers on JSON zstd streams of the event under way
 }
 
 // positions remembers where each variant of one event is in the journal, so that each is copied
@@ -37,19 +42,20 @@ type positions struct {
 	at    [wire.VariantCount]store.Position
 	known [wire.VariantCount]bool
 	soon  bool // so few get it that they need not wait behind others
+
+	history *wire.History // nil: there is none
+	zstd    int           // given to so many of historyVariant
 }
 
 // give gives the event in a variant to one session. A frame that the journal cannot hold breaks
 // the session's stream, and the session is told so: an event is never left out in silence.
 func (p *positions) give(o *store.Outbox, slot uint32, d *wire.Dispatch, v wire.Variant) {
-	if !p.known[v] {
-		f := d.Frame(v)
-		if len(f.Bytes) > o.FrameBytesMax() {
-			o.Lose(slot)
-			return
-		}
-		p.at[v] = o.Share(f.Bytes, f.Hole, uint8(v))
-		p.known[v] = true
+	if !p.known[v] && !p.share(o, d, v) {
+		o.Lose(slot)
+		return
+	}
+	if v == historyVariant {
+		p.zstd++
 	}
 	if p.soon {
 		o.PushSoon(slot, p.at[v])
@@ -60,7 +66,7 @@ func (p *positions) give(o *store.Outbox, slot uint32, d *wire.Dispatch, v wire.
 
 // begin begins a pass.
 func (r *relay) begin(e *Event) {
-	r.event, r.next = e, 0
+	r.event, r.next, r.packs = e, 0, r.packsFor(e)
 	if e.Update != nil {
 		r.next = r.active.len() // It concerns the passive alone.
 	}
@@ -80,7 +86,7 @@ func (r *relay) end() int {
 func (r *relay) pass(o *store.Outbox, limit int, soon bool) (looked lookedAt, given int) {
 	from, to := r.next, min(r.next+limit, r.end())
 	r.next = to
-	p := positions{soon: soon}
+	p := positions{soon: soon, history: r.packs}
 	split := r.active.len()
 	if from < split {
 		k := min(to, split)
@@ -96,6 +102,7 @@ func (r *relay) pass(o *store.Outbox, limit int, soon bool) (looked lookedAt, gi
 			given += r.passive.give(o, r.event, &p, k-split, to-split)
 		}
 	}
+	r.zstd += p.zstd
 	return looked, given
 }
 

@@ -158,7 +158,12 @@ func (l *loop) beat(k *socket, seq uint32) {
 			k.deadline = l.time + l.core.limits.deadMilli
 		}
 	}
-	k.control = wire.AppendHeartbeatAck(k.control, k.variant)
+	if k.relocates() && k.said.Taught == 0 && k.zstd.Wants(l.core.limits.window) {
+		l.streamed.taught++
+		k.say(wire.AppendLesson)
+		return
+	}
+	k.say(wire.AppendHeartbeatAck)
 }
 
 // presence passes a presence update on to the session's guilds, as often as the protocol allows;

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"throng/tuning"
+	"throng/wire"
 )
 
 // Defaults that are no limits; those are in package tuning.
@@ -67,6 +68,7 @@ type Config struct {
 	SocketReceiveBuffer tuning.Size // SO_RCVBUF in bytes; 0 = the kernel's.
 	Journal             tuning.Size // Bytes per loop.
 	CompressContext     tuning.Size // Budget for connections' own compressors; 0 = all share.
+	CompressWindow      tuning.Size // Of zstd streams: what clients keep. A power of two.
 
 	ResumeWindow        time.Duration // Life of a session without a socket; negative = none.
 	HeartbeatInterval   time.Duration // Told to clients in HELLO.
@@ -126,6 +128,7 @@ func (c Config) withDefaults() (Config, error) {
 	c.ReadBuffer = cmp.Or(c.ReadBuffer, tuning.ReadBufferBytes)
 	c.WriteBuffer = cmp.Or(c.WriteBuffer, tuning.WriteBufferBytes)
 	c.Journal = cmp.Or(c.Journal, tuning.JournalBytes)
+	c.CompressWindow = cmp.Or(c.CompressWindow, tuning.CompressWindow)
 
 	c.HeartbeatInterval = cmp.Or(c.HeartbeatInterval, tuning.HeartbeatInterval)
 	c.DrainHard = cmp.Or(c.DrainHard, tuning.DrainHard)
@@ -228,11 +231,15 @@ func (c *Config) checkSizes() error {
 		{"-socket-receive-buffer", c.SocketReceiveBuffer, 0, 1 << 30},
 		{"-journal", c.Journal, tuning.JournalBytesMin, 1 << 40},
 		{"-flight", c.Flight, 0, tuning.FlightBytesMax / 2},
+		{"-compress-window", c.CompressWindow, wire.WindowBytesMin, wire.WindowBytesMax},
 	} {
 		if size.value < size.least || size.value > size.most {
 			return fmt.Errorf("%s: %v is not between %v and %v",
 				size.flag, size.value, size.least, size.most)
 		}
+	}
+	if w := c.CompressWindow; w&(w-1) != 0 {
+		return fmt.Errorf("-compress-window: %v is no power of two", w)
 	}
 	return nil
 }

@@ -137,8 +137,10 @@ type settings struct {
 	resumeRate         int64
 	resumeBurst        int64
 	journalBytes       int
-	contextBytes       int64 // budget for connections' own compressors
-	sealBytesMin       int   // a dispatch of this length is compressed for who asked in IDENTIFY
+	contextBytes       int64  // budget for connections' own compressors
+	window             uint32 // of zstd streams, in bytes
+	histories          fanout.HistoryLimits
+	sealBytesMin       int // a dispatch of this length is compressed for who asked in IDENTIFY
 	pendingMax         int
 	loopInboxMax       int
 	loopPassMax        int

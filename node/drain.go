@@ -162,7 +162,7 @@ func (l *loop) sendAway(k *socket) {
 		return
 	}
 	k.told = true
-	k.control = wire.AppendReconnect(k.control, k.variant)
+	k.say(wire.AppendReconnect)
 	l.due(k, l.time+l.core.limits.lingerMilli)
 	l.write(k)
 }

@@ -29,7 +29,7 @@ func nobodyWaitsBehindAFlood(t *testing.T) {
 	r := startRig(t, Config{Loops: 1}, func(c *core) {
 		c.limits.loopInboxMax = full
 		c.loops[0].inbox.limit = full
-		c.loops[0].board = fanout.NewBoard(c.loops[0].out, 0)
+		c.loops[0].board = fanout.NewBoard(c.loops[0].out, 0, fanout.HistoryLimits{})
 	})
 	r.user(1, true)
 	r.user(2, true)
@@ -70,7 +70,7 @@ func nobodyWaitsBehindAFlood(t *testing.T) {
 func TestFloodOfOneGuildIsHeldBack(t *testing.T) {
 	r := startRig(t, Config{Loops: 1}, func(c *core) {
 		c.limits.guildBehindMax = 20
-		c.loops[0].board = fanout.NewBoard(c.loops[0].out, 0)
+		c.loops[0].board = fanout.NewBoard(c.loops[0].out, 0, fanout.HistoryLimits{})
 	})
 	r.user(1, true)
 	r.guild(100, 1)

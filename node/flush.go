@@ -93,7 +93,7 @@ func (l *loop) writeNow(k *socket) {
 	buf := l.scratch[:0]
 	if s != nil && l.out.Partial(s.slot) {
 		var ok bool
-		if buf, ok = l.out.Collect(s.slot, buf, 1); !ok {
+		if buf, ok = l.collect(k, buf, 0, 1); !ok {
 			l.lose(k)
 			return
 		}
@@ -109,7 +109,7 @@ func (l *loop) writeNow(k *socket) {
 	control := len(buf)
 	if s != nil && k.state == socketLive {
 		var ok bool
-		if buf, ok = l.out.Collect(s.slot, buf, l.core.limits.flushBytesMax); !ok {
+		if buf, ok = l.collect(k, buf, control, l.core.limits.flushBytesMax); !ok {
 			l.lose(k)
 			return
 		}
@@ -140,9 +140,10 @@ func (l *loop) put(k *socket, buf []byte, control int) (all bool) {
 	c := min(n, control)
 	if k.control = k.control[c:]; len(k.control) == 0 {
 		k.control = nil
+		l.spoke(k)
 	}
 	if n > control {
-		l.out.Advance(k.session.slot, n-control)
+		l.wroteFrames(k, l.out.Advance(k.session.slot, n-control))
 		l.traces.wrote(k.session)
 		l.latency.wrote(k)
 		k.session.sentBytes += int64(n - control)

@@ -51,8 +51,10 @@ func (l *loop) handshake(k *socket, buf []byte) (consumed int) {
 		l.closeSocket(k, r, sentence)
 		return len(buf)
 	}
-	k.control = wire.AppendHello(k.control, k.variant, int(l.core.limits.heartbeatMilli),
-		l.core.limits.trace)
+	k.say(func(dst []byte, v wire.Variant) []byte {
+		return wire.AppendHello(dst, v, int(l.core.limits.heartbeatMilli), l.core.limits.trace,
+			int(l.core.limits.window))
+	})
 	l.write(k)
 	return n
 }

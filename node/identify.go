@@ -232,8 +232,8 @@ func (l *loop) admit(k *socket, id *identity) {
 // refuseSession says Invalid Session. discordgo locks up when that is the first thing it reads
 // after an IDENTIFY or RESUME, so a heartbeat request, which every client answers, goes first.
 func (l *loop) refuseSession(k *socket) {
-	k.control = wire.AppendHeartbeatRequest(k.control, k.variant)
-	k.control = wire.AppendInvalidSession(k.control, k.variant, false)
+	k.say(wire.AppendHeartbeatRequest)
+	k.say(sayInvalidSession)
 	l.write(k)
 }
 
@@ -245,6 +245,7 @@ func (l *loop) begin(k *socket, id *identity) {
 		return
 	}
 	c := &id.command
+	k.teachStranger()
 	s := &session{
 		token: tokenHash(c.Token), user: wire.Snowflake(id.user.ID), intents: c.Intents,
 		variant: k.variant, compression: k.compression, version: k.version, bot: id.user.Bot,
@@ -305,4 +306,8 @@ func (l *loop) resumeURL(k *socket) string {
 		return l.core.limits.publicURL
 	}
 	return l.core.limits.scheme + k.opening.host
+}
+
+func sayInvalidSession(dst []byte, v wire.Variant) []byte {
+	return wire.AppendInvalidSession(dst, v, false)
 }

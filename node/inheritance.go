@@ -85,6 +85,7 @@ func (x *inheritance) loops() int {
 func (x *inheritance) suits(n *Node) error {
 	again := x.shape
 	loops, journal, tag := again.Uint(loopsMax), again.Uint(agoMax), again.Uint(1<<16)
+	lesson := again.Uint32()
 	inMemory := again.Flags(1).Has(0)
 	switch {
 	case !again.Done():
@@ -99,6 +100,9 @@ func (x *inheritance) suits(n *Node) error {
 			n.cfg.Journal, tuning.Size(journal))
 	case uint64(n.core.mesh.tag) != tag:
 		return errors.New("-node: the process to take over from has another name")
+	case lesson != wire.LessonSum():
+		return errors.New("the process to take over from packs events for zstd-stream in a way " +
+			"that this program does not; restart with SIGTERM")
 	case n.cfg.InMemory != inMemory:
 		return errors.New("-data: it is in memory here or in the process to take over from, " +
 			"and not in both")

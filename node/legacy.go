@@ -15,7 +15,7 @@ import (
 // legacyFormat is the form of what one process leaves to the next. It grows with every change of
 // what is written here, of fanout's forms of a guild and of a relay, and of store's of an outbox:
 // a process that has another one is not taken over from.
-const legacyFormat = 1
+const legacyFormat = 2
 
 // legacyPart is what a part of it is.
 type legacyPart uint8

@@ -58,6 +58,7 @@ type loop struct {
 	ticked     int64 // the driver's clock at the last tick
 	scratch    []byte
 	packed     []byte // scratch for what a connection's own compressor makes
+	streamed   streamed
 	decoded    []byte // scratch for inbound ETF
 	private    fanout.Private
 	stepped    func(*fanout.Msg)
@@ -88,14 +89,11 @@ func newLoop(c *core, index int, ring, again func()) *loop {
 		inbox: newInbox[loopMessage](c.limits.loopInboxMax, ring),
 		calls: newInbox[loopMessage](c.limits.loopInboxMax, ring),
 		again: again,
-		out: store.NewOutbox(c.limits.journalBytes, c.limits.pendingMax,
-			func(frame []byte, hole int, kind uint8, seq uint32) {
-				wire.PutSeq(frame, hole, wire.Variant(kind), seq)
-			}),
-		time: 1,
+		time:  1,
 	}
+	l.out = store.NewOutbox(c.limits.journalBytes, c.limits.pendingMax, l.appendFrame)
 	l.said.inbox, l.called.inbox = l.inbox, l.calls
-	l.board = fanout.NewBoard(l.out, c.limits.smallMax)
+	l.board = fanout.NewBoard(l.out, c.limits.smallMax, c.limits.histories)
 	l.latency.loop = l
 	l.board.Measure(&l.latency)
 	l.ticked = c.clock()

@@ -16,6 +16,7 @@ const (
 	partConns     = "connections" // descriptors, and loops' tables of them
 	partTimers    = "timers"      //
 	partRelays    = "relays"      // receivers of guilds on loops
+	partHistories = "histories"   // what guilds' events on zstd streams are packed against
 	partReceivers = "receivers"   // receivers at guilds
 	partMembers   = "members"     // records of members
 	partPresences = "presences"   //
@@ -60,6 +61,8 @@ func (l *loop) memory() *measured {
 	}
 	r.part(m, partTimers, timers, bytes+store.Slice(&r.Ruler, l.wheel.firing))
 	r.part(m, partRelays, l.board.Relays(), l.board.Memory(&r.Ruler))
+	count, bytes := l.board.HistoryMemory()
+	r.part(m, partHistories, count, bytes)
 	r.part(m, partInboxes, 0, l.inbox.memory(&r.Ruler)+l.calls.memory(&r.Ruler)+
 		store.Slice(&r.Ruler, l.said.work)+store.Slice(&r.Ruler, l.called.work))
 	return m

@@ -21,6 +21,8 @@ type movedSocket struct {
 	rest     []byte         // what had arrived behind the RESUME
 	control  []byte         // what had not been written
 	stream   *stream
+	zstd     wire.Stream
+	said     wire.Said
 	asked    wire.Compression
 }
 
@@ -72,6 +74,7 @@ func (l *loop) moveSocket(k *socket, home int, r wire.Resume, rest []byte, far [
 		variant: k.variant, version: k.version, opening: k.opening, commands: k.commands, resume: r,
 		rest: append([]byte(nil), rest...), control: k.control,
 		stream: k.stream, asked: k.compression, left: l.core.limits.identifyMilli, far: far,
+		zstd: k.zstd, said: k.said,
 	}
 	if s := k.stream; s != nil && len(far) > 0 {
 		// What another node makes comes behind this.
@@ -95,7 +98,7 @@ func (l *loop) adopted(io transport, m *movedSocket) (k *socket, consumed int) {
 	k.state = socketHello
 	k.variant, k.version, k.opening = m.variant, m.version, m.opening
 	k.control, k.commands, k.window = m.control, m.commands, l.time
-	k.stream, k.compression = m.stream, m.asked
+	k.stream, k.compression, k.zstd, k.said = m.stream, m.asked, m.zstd, m.said
 	l.due(k, l.time+m.left)
 	if m.later {
 		l.askLater(k)
@@ -128,6 +131,7 @@ func (l *loop) resumeHere(k *socket, r wire.Resume, id sessionID) {
 		l.refuseResume(k)
 		return
 	}
+	k.teachStranger()
 	switch given, _, acked := l.out.Seqs(s.slot); {
 	case r.Seq > given:
 		l.core.resumes.wrong.Add(1)
@@ -169,8 +173,10 @@ func (l *loop) resumeHere(k *socket, r wire.Resume, id sessionID) {
 // discordgo; see refuseSession.
 func (l *loop) askLater(k *socket) {
 	l.core.resumes.late.Add(1)
-	k.control = wire.AppendHeartbeatRequest(k.control, k.variant)
-	k.control = wire.AppendInvalidSession(k.control, k.variant, true)
+	k.say(wire.AppendHeartbeatRequest)
+	k.say(func(dst []byte, v wire.Variant) []byte {
+		return wire.AppendInvalidSession(dst, v, true)
+	})
 	l.write(k)
 }
 

@@ -61,11 +61,14 @@ func settingsOf(cfg Config) settings {
 		resumeBurst:       tuning.ResumeBurstMax,
 		journalBytes:      int(cfg.Journal),
 		contextBytes:      int64(cfg.CompressContext),
-		sealBytesMin:      tuning.PayloadCompressBytesMin,
-		node:              name,
-		publicURL:         cfg.PublicURL,
-		trace:             name,
-		traceJSON:         string(wire.AppendString(nil, name)),
+		window:            uint32(cfg.CompressWindow),
+		histories: fanout.HistoryLimits{Max: tuning.HistoriesMax,
+			ReceiversMin: tuning.HistoryReceiversMin},
+		sealBytesMin: tuning.PayloadCompressBytesMin,
+		node:         name,
+		publicURL:    cfg.PublicURL,
+		trace:        name,
+		traceJSON:    string(wire.AppendString(nil, name)),
 	}
 	s.entrance(cfg)
 	s.queues()

@@ -18,6 +18,7 @@ type simClient struct {
 	intents    wire.Intents
 	hasIntents bool
 	etf        bool
+	zstd       bool
 	version    int
 	can        int // capabilities
 	sharded    bool
@@ -46,6 +47,7 @@ func (w *world) newClient() {
 		c.user = w.users[c.index%len(w.users)]
 	}
 	c.etf = r.IntN(3) == 0
+	c.drawStream()
 	c.version = 9 + r.IntN(2)
 	c.can = []int{0, 1 << 11, 1 << 14, 1<<11 | 1<<14, 1734653}[r.IntN(5)]
 	all := []wire.Intents{
@@ -79,6 +81,9 @@ func (c *simClient) connect() {
 	encoding := "json"
 	if c.etf {
 		encoding = "etf"
+	}
+	if c.zstd {
+		encoding += "&compress=zstd-stream"
 	}
 	p.write([]byte(fmt.Sprintf("GET /?v=%d&encoding=%s HTTP/1.1\r\nHost: sim\r\n"+
 		"Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"+
@@ -278,6 +283,9 @@ func (c *simClient) goneFor() string {
 	}
 	if c.w.opts.busy && c.w.core.closes[NodeBusy].Load() > 0 {
 		return "there was no worker for it"
+	}
+	if c.zstd && limits.contextBytes > 0 {
+		return "what was unsent kept its connection from another kind of stream"
 	}
 	return ""
 }

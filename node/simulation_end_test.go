@@ -90,6 +90,9 @@ func (w *world) endGuilds() {
 			w.fail("guild %d is left with %d sessions in the model", g.id, len(g.joined))
 		}
 	}
+	if n := w.core.contexts.Load(); n != 0 {
+		w.fail("%d compressors are left", n)
+	}
 	if n := w.core.lookups.holders(); n != 0 {
 		w.fail("%d tokens are still being looked up", n)
 	}

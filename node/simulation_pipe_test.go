@@ -119,6 +119,7 @@ func (p *simPipe) Move(to *loop, m *movedSocket) {
 		to.afterTraffic()
 	})
 	if !ok {
+		p.w.core.dropStream(m.stream)
 		p.moving, p.closed, p.dropped, p.socket = false, true, true, nil
 		p.ended = true
 	}

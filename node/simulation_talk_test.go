@@ -24,17 +24,27 @@ type simTalk struct {
 	dropped  bool           // lost on the way to another loop
 	resumeAt int64          // when RESUME was sent, by the clock of the session's loop
 	before   uint32         // the last number of the session when RESUME came to its loop
+	stream   simDecoder
 }
 
 // frame acts on a frame of the server.
 func (c *simClient) frame(p *simPipe, f simFrame) {
 	switch f.opcode {
 	case wire.OpcodeText, wire.OpcodeBinary:
-		if (f.opcode == wire.OpcodeBinary) != c.etf {
+		if (f.opcode == wire.OpcodeBinary) != (c.etf || c.zstd) {
 			c.w.fail("%v: opcode %v", p, f.opcode)
 			return
 		}
-		c.payload(p, f.payload)
+		text := f.payload
+		if c.zstd {
+			var err error
+			if text, err = p.stream.message(text); err != nil {
+				c.w.fail("%v: a stream that cannot be read: %v", p, err)
+				return
+			}
+			c.w.count("messages of zstd streams")
+		}
+		c.payload(p, text)
 	case wire.OpcodeClose:
 		code, reason, fault := wire.ParseClose(f.payload)
 		if fault != nil {
@@ -104,6 +114,10 @@ func (c *simClient) payload(p *simPipe, text []byte) {
 		p.hello = true
 		c.greet(p)
 	case wire.OpHeartbeatAck:
+		if p.relearns(text) {
+			c.w.count("streams taken over from compressors")
+			break
+		}
 		if p.acks--; p.acks < 0 {
 			c.w.fail("%v: an answer to no heartbeat", p)
 		}

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"throng/fanout"
+	"throng/wire"
 )
 
 // simTally counts what has happened in many runs. A simulation that never gets to the rare paths
@@ -29,6 +30,8 @@ var simWanted = []string{
 	"passive sessions", "subscriptions", "subscriptions ended", "updates of mode 0",
 	"updates of mode 1", "updates of mode 2", "pictures compared", "member list updates",
 	"member lists built", "member lists in slices",
+	"frames packed against none", "frames packed against template",
+	"frames packed against history", "streams taken over from compressors",
 	"presences replaced", "presences put off", "presences for nobody",
 	"drop presence_flood", "drop command_busy",
 	"close client_done", "close client_closed", "close connection_lost", "close slow_reader",
@@ -61,6 +64,9 @@ func (t *simTally) add(w *world) {
 	}
 	for _, l := range c.loops {
 		t.counts["deliveries"] += l.out.Stats().Pushed
+		for m, c := range l.streamed.counts {
+			t.counts["frames packed against "+wire.Mode(m).String()] += c.frames
+		}
 	}
 	t.counts["runs"]++
 	t.counts["steps"] += uint64(w.steps)

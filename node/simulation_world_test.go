@@ -88,6 +88,7 @@ func newWorld(seed uint64, large bool) *world {
 		tally: map[string]uint64{}, last: simWall << 8,
 	}
 	limits := w.draw(large)
+	w.drawStreams(&limits)
 	w.core = newCore(limits, slog.New(simLog{w}), store.NewMemory())
 	w.core.clock = func() int64 { return w.now }
 	w.core.wall = func() int64 { return simWall + w.now }

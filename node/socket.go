@@ -54,6 +54,8 @@ type socket struct {
 	holding     bool             // its transport has more to write before anything else
 	pings       uint8
 	commands    uint16
+	zstd        wire.Stream // where a zstd stream's decoder is, behind what is written
+	said        wire.Said   // what control adds to that
 	parser      wire.Parser
 	session     *session
 	opening     *opening // until the session begins
@@ -259,7 +261,7 @@ func (l *loop) keepFrame(k *socket) bool {
 	if k.session == nil || !l.out.Partial(k.session.slot) {
 		return true
 	}
-	rest, ok := l.out.Collect(k.session.slot, nil, 1)
+	rest, ok := l.collect(k, nil, 0, 1)
 	if !ok || len(rest) > l.core.limits.controlBytesMax {
 		return false
 	}

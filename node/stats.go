@@ -29,6 +29,7 @@ func (s *loopStats) publish(l *loop) {
 	s.sessionsLive.Store(s.live)
 	s.sessionsDetached.Store(s.detached)
 	s.deliveries.Store(o.Pushed)
+	l.streamed.publish()
 	s.relays.Store(int64(l.board.Relays()))
 	s.journalBytes.Store(int64(o.JournalBytes))
 }

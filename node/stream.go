@@ -69,6 +69,11 @@ func (l *loop) matchStream(k *socket, s *session) bool {
 		k.stream = &stream{context: wire.NewStored(k.compression)}
 	}
 	k.variant = s.variant
+	if k.relocates() {
+		// What its decoder knows is the compressor's, and so is the window.
+		k.zstd.Forbid()
+		k.say(wire.AppendLesson)
+	}
 	return true
 }
 

@@ -15,6 +15,7 @@ import (
 
 	"throng/store"
 	"throng/tuning"
+	"throng/wire"
 	"throng/wire/pack"
 )
 
@@ -288,12 +289,14 @@ func (n *Node) openHeld() error {
 	return nil
 }
 
-// legacyShape is what both processes must have alike: session ids name a loop, and positions in a
-// journal say nothing in one of another size.
+// legacyShape is what both processes must have alike: session ids name a loop, positions in a
+// journal say nothing in one of another size, and what a journal has for zstd streams can be read
+// only by those that are taught the same.
 func (n *Node) legacyShape() []byte {
 	dst := pack.AppendUint(nil, legacyFormat)
 	dst = pack.AppendUint(dst, uint64(n.cfg.Loops))
 	dst = pack.AppendUint(dst, uint64(n.cfg.Journal))
 	dst = pack.AppendUint(dst, uint64(n.core.mesh.tag))
+	dst = pack.AppendUint(dst, uint64(wire.LessonSum()))
 	return pack.AppendFlags(dst, n.cfg.InMemory)
 }

@@ -278,7 +278,7 @@ func follow(c *wsClient) (resumes int, err error) {
 			}
 			next, err := c.rig.tryConnect(0)
 			if err == nil {
-				err = next.tryUpgrade("/?v=10&encoding=" + c.enc.String())
+				err = next.tryUpgrade(c.target)
 			}
 			if err != nil {
 				return resumes, fmt.Errorf("a dial: %w", err)
@@ -387,8 +387,9 @@ func TestTakeoverLosesNothing(t *testing.T) {
 			n.furnish(guild, users)
 			var sessions []*wsClient
 			for user := 1; user < users; user++ {
-				s := n.loginAt("/?v=10&encoding="+[]string{"json", "etf"}[user%2],
-					wire.Snowflake(user))
+				s := n.loginAt("/?v=10&encoding="+[]string{"json", "etf",
+					"json&compress=zstd-stream", "etf&compress=zstd-stream",
+					"json&compress=zlib-stream"}[user-1], wire.Snowflake(user))
 				s.joined(1)
 				sessions = append(sessions, s)
 			}

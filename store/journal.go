@@ -90,11 +90,6 @@ func (j *Journal) Frame(p Position) (frame []byte, hole int, kind uint8) {
 	return b[journalHeaderBytes : journalHeaderBytes+int(n) : journalHeaderBytes+int(n)], hole, b[6]
 }
 
-// length is the frame's length alone, for walks that copy nothing.
-func (j *Journal) length(p Position) uint32 {
-	return getUint32(j.ring[(j.head-j.distance(p))%j.units*positionUnitBytes:])
-}
-
 // distance is how many units ago the frame at p began.
 func (j *Journal) distance(p Position) uint64 {
 	return (j.head - uint64(p)) & positionMask

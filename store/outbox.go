@@ -3,8 +3,10 @@ package store
 // None is no slot.
 const None = ^uint32(0)
 
-// Fill writes a sequence number into the hole of a frame that is about to be sent.
-type Fill func(frame []byte, hole int, kind uint8, seq uint32)
+// Fill appends a frame that is about to be sent, as the journal has it, with its sequence number:
+// what it appends is what the socket gets. For the same frame and number of a session it appends
+// the same as long as the frame is only sent in part.
+type Fill func(dst, frame []byte, hole int, kind uint8, seq uint32) []byte
 
 // The journals of an Outbox, by the top bits of a Position: what many sessions share, what one
 // session alone gets (READY, GUILD_CREATE), and parts of long answers (member chunks). Each pushes
@@ -43,6 +45,7 @@ type Outbox struct {
 	opened   int
 	swept    [journalCount]uint64
 	pushed   uint64
+	ends     []uint32 // of the frames that Collect gave, in what it gave
 }
 
 // NewOutbox makes an outbox with journalBytes for all of its journals. A session remembers at most
@@ -174,11 +177,12 @@ func (o *Outbox) send(slot uint32, to int, frame []byte, hole int, kind uint8) b
 // limitBytes or more, or limitBytes is reached within a frame: only whole writes count, see
 // Advance. ok is false when a frame is gone: the session is lost.
 func (o *Outbox) Collect(slot uint32, dst []byte, limitBytes int) (out []byte, ok bool) {
+	o.ends = o.ends[:0]
 	s := &o.slots[slot]
 	if s.flags&pendingLost != 0 {
 		return dst, false
 	}
-	at, place, skip := s.cursor, s.cursorAt, int(s.partial)
+	at, place, skip, first := s.cursor, s.cursorAt, int(s.partial), len(dst)
 	for seq := s.sent; seq != s.seq && len(dst) < limitBytes; {
 		if place == chunkEntries {
 			at, place = o.chunks.get(at).next, 0
@@ -193,33 +197,30 @@ func (o *Outbox) Collect(slot uint32, dst []byte, limitBytes int) (out []byte, o
 		place++
 		frame, hole, kind := j.Frame(p)
 		start := len(dst)
-		dst = append(dst, frame...)
-		o.fill(dst[start:], hole, kind, seq)
+		dst = o.fill(dst, frame, hole, kind, seq)
 		if skip > 0 {
 			dst = append(dst[:start], dst[start+skip:]...)
 			skip = 0
 		}
+		o.ends = append(o.ends, uint32(len(dst)-first))
 	}
 	return dst, true
 }
 
 // Advance notes that n bytes of what Collect gave are written. It returns how many whole frames
-// that completed.
+// that completed. REQUIRES: the last call of Collect was for this slot.
 func (o *Outbox) Advance(slot uint32, n int) (frames int) {
 	s := &o.slots[slot]
-	left := uint32(n)
-	for left > 0 {
+	begin := uint32(0)
+	for _, end := range o.ends {
+		if uint32(n) < end {
+			s.partial += uint32(n) - begin
+			return frames
+		}
 		if s.cursorAt == chunkEntries {
 			s.cursor, s.cursorAt = o.chunks.get(s.cursor).next, 0
 		}
-		p := o.chunks.get(s.cursor).at[s.cursorAt]
-		rest := o.journal(p).length(p) - s.partial
-		if left < rest {
-			s.partial += left
-			return frames
-		}
-		left -= rest
-		s.partial = 0
+		begin, s.partial = end, 0
 		s.cursorAt++
 		s.sent++
 		frames++

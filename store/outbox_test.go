@@ -9,8 +9,10 @@ import (
 )
 
 // fillTest writes the number as four bytes at the hole.
-func fillTest(frame []byte, hole int, _ uint8, seq uint32) {
-	binary.LittleEndian.PutUint32(frame[hole:], seq)
+func fillTest(dst, frame []byte, hole int, _ uint8, seq uint32) []byte {
+	dst = append(dst, frame...)
+	binary.LittleEndian.PutUint32(dst[len(dst)-len(frame)+hole:], seq)
+	return dst
 }
 
 // model is an outbox as one would write it without any trick: each session keeps its frames.

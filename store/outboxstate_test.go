@@ -26,7 +26,7 @@ func movedTo(t *testing.T, old *Outbox, journalBytes int) (*Outbox, error) {
 	return next, nil
 }
 
-func noFill([]byte, int, uint8, uint32) {}
+func noFill(dst, frame []byte, _ int, _ uint8, _ uint32) []byte { return append(dst, frame...) }
 
 // TestOutboxGoesOnElsewhere plays at random on an outbox, moves it, and has both go on: they give
 // every session the same from where it was acknowledged on, and refuse the same.

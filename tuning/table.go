@@ -112,8 +112,13 @@ func living() []Limit {
 func queues() []Limit {
 	return []Limit{
 		count("JournalBytes", JournalBytes, "bytes",
-			"`-journal`, per loop; the smallest; per session, 4 bytes each"),
+			"`-journal`, per loop; the smallest; `-compress-window`; guilds of a loop that events "+
+				"of zstd streams are packed against, and the receivers that one has; per session, "+
+				"4 bytes each"),
 		also(count("JournalBytesMin", JournalBytesMin, "bytes", "")),
+		also(count("CompressWindow", CompressWindow, "bytes", "")),
+		also(count("HistoriesMax", HistoriesMax, "guilds", "")),
+		also(count("HistoryReceiversMin", HistoryReceiversMin, "receivers", "")),
 		also(count("PendingMax", PendingMax, "frames", "")),
 		count("ShardInboxMax", ShardInboxMax, "messages", "then publishers get 429; while a guild "+
 			"is read from the store; for the store, then who writes waits"),

@@ -12,7 +12,7 @@ func TestContextDecodes(t *testing.T) {
 	for _, c := range []Compression{CompressionZlib, CompressionZstd} {
 		t.Run(fmt.Sprint(c), func(t *testing.T) {
 			r := rand.New(rand.NewPCG(3, uint64(c)))
-			s := newStreamReader(t, CompressionNone)
+			s := newStreamReader(t, 0)
 			s.open(t, c)
 			x := NewContext(c)
 			for i := range 500 {

@@ -52,7 +52,8 @@ const (
 
 // Frame is a complete unmasked WebSocket frame of the server, text for JSON and binary for ETF,
 // with a hole for the sequence number at Bytes[Hole:]. It is shared and never written to: copy
-// it, then PutSeq into the copy.
+// it, then PutSeq into the copy. For a zstd stream it is a parcel in place of a frame: see
+// AppendStreamed.
 type Frame struct {
 	Bytes []byte
 	Hole  int
@@ -166,8 +167,11 @@ func AppendDispatch(dst []byte, v Variant, name string, body []byte) (out []byte
 
 // appendDispatch appends a frame whose d is head, if there is one, followed by body.
 func appendDispatch(dst []byte, v Variant, name string, head *Shared, body []byte) ([]byte, int) {
-	if v.Compression() != CompressionNone {
+	switch v.Compression() {
+	case CompressionZlib:
 		return appendDispatchStream(dst, v, name, head, body)
+	case CompressionZstd:
+		return appendDispatchParcel(dst, v.Encoding(), name, head, body), 0
 	}
 	if v&VariantETF != 0 {
 		return appendDispatchETF(dst, name, join(head, body))
@@ -207,47 +211,38 @@ func appendDispatchETF(dst []byte, name string, body []byte) (out []byte, hole i
 // streamBytesExtra is room for a stream's block headers and the prefix, which is not compressed.
 const streamBytesExtra = 128
 
-// appendDispatchStream appends a frame of a compressed connection: the prefix with the hole stored,
-// the rest shared; see stream.go.
+// appendDispatchStream appends a frame of a zlib stream: the prefix with the hole stored, the rest
+// shared; see stream.go.
 func appendDispatchStream(dst []byte, v Variant, name string, head *Shared, body []byte) (
 	out []byte, hole int) {
 	var prefixBuf [streamBytesExtra]byte
 	var prefix, rest []byte
 	if v&VariantETF != 0 {
 		body, head = join(head, body), nil
-		prefix, hole, rest = splitDispatchETF(prefixBuf[:0], v.Compression(), name, body)
+		prefix, hole, rest = splitDispatchETF(prefixBuf[:0], name, body)
 	} else {
 		prefix, hole = appendPrefix(prefixBuf[:0], name)
 		rest = append(append(make([]byte, 0, len(body)+len(jsonTail)), body...), jsonTail...)
 	}
 	dst, start := openFrame(dst)
-	dst = appendStored(dst, prefix, v.Compression(), false)
+	dst = appendStored(dst, prefix, CompressionZlib, false)
 	hole += len(dst) - len(prefix)
 	if head != nil {
-		dst = append(dst, head.blocks(v.Compression())...)
+		dst = append(dst, head.deflated()...)
 	}
-	dst = appendShared(dst, rest, v.Compression())
+	dst = appendShared(dst, rest)
 	dst, moved := closeFrame(dst, start, OpcodeBinary)
 	return dst, hole + moved
 }
 
-// splitDispatchETF is a dispatch in ETF as its prefix with the hole and the rest. For zstd the
-// prefix ends in the header of a binary, the value of a key "_", that the reset block fills.
-func splitDispatchETF(dst []byte, c Compression, name string, body []byte) (
-	prefix []byte, hole int, rest []byte) {
-	pairs := byte(4)
-	if c == CompressionZstd {
-		pairs++
-	}
-	dst = append(dst, etfVersion, etfMap, 0, 0, 0, pairs)
+// splitDispatchETF is a dispatch in ETF as its prefix with the hole and the rest.
+func splitDispatchETF(dst []byte, name string, body []byte) (prefix []byte, hole int, rest []byte) {
+	dst = append(dst, etfVersion, etfMap, 0, 0, 0, 4)
 	dst = etfBinaryText(etfBinaryText(dst, "t"), name)
 	dst = append(etfBinaryText(dst, "s"), etfInteger)
 	hole = len(dst)
 	dst = append(dst, 0, 0, 0, 0)
 	dst = append(etfBinaryText(dst, "op"), etfSmallInteger, byte(OpDispatch))
-	if c == CompressionZstd {
-		dst = append(etfBinaryText(dst, "_"), etfBinary, 0, 0, 0, byte(len(zstdResetText)))
-	}
 	rest, err := AppendETF(etfBinaryText(make([]byte, 0, len(body)+len(body)/4), "d"), body)
 	if err != nil {
 		panic("wire: dispatch " + name + ": " + err.Error())

@@ -182,7 +182,7 @@ func TestControlFrames(t *testing.T) {
 		frame func(Variant) []byte
 		want  string
 	}{
-		{"hello", func(v Variant) []byte { return AppendHello(nil, v, 41250, "gw-1") },
+		{"hello", func(v Variant) []byte { return AppendHello(nil, v, 41250, "gw-1", 0) },
 			`{"op":10,"d":{"heartbeat_interval":41250,"_trace":["[\"gw-1\",{}]"]},"s":null,"t":null}`},
 		{"ack", func(v Variant) []byte { return AppendHeartbeatAck(nil, v) },
 			`{"op":11,"d":null,"s":null,"t":null}`},
@@ -204,7 +204,7 @@ func TestControlFrames(t *testing.T) {
 			})
 		}
 	}
-	long := AppendHello(nil, VariantETF, 1, strings.Repeat("long\"", 100))
+	long := AppendHello(nil, VariantETF, 1, strings.Repeat("long\"", 100), 0)
 	if got := jsonOf(t, EncodingETF, long); !json.Valid(got) {
 		t.Errorf("a long trace: got %s", got)
 	}

@@ -2,6 +2,7 @@ package wire
 
 import (
 	"bytes"
+	"encoding/binary"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -45,43 +46,58 @@ func wholeStream(t *testing.T, e Encoding) (stream, text []byte) {
 	t.Helper()
 	r := rand.New(rand.NewPCG(11, uint64(e)))
 	v, plain := VariantOf(e, CompressionZstd), VariantOf(e, CompressionNone)
-	send := func(packed, clear []byte) {
+	var at Stream
+	send := func(packed []byte) {
 		stream = append(stream, binaryPayload(t, packed)...)
+	}
+	say := func(packed, clear []byte) {
+		send(packed)
+		var said Said
+		said.Add(packed, e)
+		at.Say(said, testWindow)
 		_, payload := payloadOf(t, clear)
 		text = append(text, payload...)
 	}
-	send(AppendHello(nil, v, 41250, "gw"), AppendHello(nil, plain, 41250, "gw"))
+	hello := AppendHello(nil, v, 41250, "gw", testWindow)
+	send(hello)
+	var said Said
+	said.Add(hello, e)
+	at.Say(said, testWindow)
+	text = append(text, helloText(t, v)...)
 	head := NewShared(guildHead(r, 40))
 	for i := range 400 {
 		d := NewDispatch("MESSAGE_CREATE", randomBody(r, i), nil)
 		if i%7 == 0 {
 			d = NewDispatchAfter("GUILD_CREATE", head, guildRest(r, i))
 		}
-		f := d.Frame(v)
-		frame := bytes.Clone(f.Bytes)
-		PutSeq(frame, f.Hole, v, uint32(i))
-		stream = append(stream, binaryPayload(t, frame)...)
-		text = append(text, decodedDispatch(t, e, d, uint32(i))...)
+		var frame []byte
+		frame, _ = AppendStreamed(nil, d.Frame(v).Bytes, uint32(i), &at, testWindow)
+		send(frame)
+		text = append(text, decodedDispatch(e, d, uint32(i))...)
 		if i%10 == 0 {
-			send(AppendHeartbeatAck(nil, v), AppendHeartbeatAck(nil, plain))
+			say(AppendHeartbeatAck(nil, v), AppendHeartbeatAck(nil, plain))
 		}
 	}
 	return stream, text
 }
 
-// decodedDispatch is the text of a dispatch on a zstd stream: the plain one with what the reset
-// blocks decode to where they stand.
-func decodedDispatch(t *testing.T, e Encoding, d *Dispatch, seq uint32) []byte {
+// helloText is what HELLO decodes to on a zstd stream: the plain one, and the template in it.
+func helloText(t *testing.T, v Variant) []byte {
 	t.Helper()
-	if e == EncodingETF {
-		prefix, hole, rest := splitDispatchETF(nil, CompressionZstd, d.Name(), d.Body())
-		PutSeq(prefix, hole, VariantETF, seq)
-		return append(append(prefix, zstdResetText...), rest...)
+	_, plain := payloadOf(t, AppendHello(nil, v&VariantETF, 41250, "gw", 0))
+	l := lessonOf(v.Encoding())
+	if v&VariantETF != 0 {
+		const pairs = 5
+		plain[pairs]++
+		plain = append(etfBinaryText(plain, "_"), etfBinary)
+		plain = binary.BigEndian.AppendUint32(plain, uint32(len(teachingText)+len(l.text)))
+		return append(append(plain, teachingText...), l.text...)
 	}
-	between := ""
-	if d.head != nil {
-		between = string(d.head.Text()) + zstdResetText
-	}
-	return fmt.Appendf(nil, `{"t":"%s","s":%10d,"op":0,"d":%s%s%s}`, d.Name(), seq, zstdResetText,
-		between, d.body)
+	return fmt.Appendf(plain[:len(plain)-1], `,"_":[%s%s]}`, teachingText, l.text)
+}
+
+// decodedDispatch is the text of a dispatch on a zstd stream.
+func decodedDispatch(e Encoding, d *Dispatch, seq uint32) []byte {
+	prefix, _ := appendStreamPrefix(nil, e, seq)
+	return append(prefix[zstdBlockHeader:], DispatchText(nil, e, d.Name(), d.Body())...)
 }

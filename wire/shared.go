@@ -6,18 +6,17 @@ import "sync"
 // first members of an object. GUILD_CREATE is such a body. Roles and channels are the same for all
 // sessions, and are most of it; what differs follows them.
 //
-// A body of 100 channels is 22 KB, and packing that takes 0.4 ms with zlib, 0.2 with zstd. A storm
-// of 18,000 identifies on compressed connections would spend seconds of a core on saying the same
-// again. So the beginning is packed once for a compression, as blocks that may follow anything (see
-// stream.go), and a session's dispatch is a copy of them between two small parts of its own: 50 and
-// 35 us, for 1 % more bytes. See BenchmarkJoin. ETF cannot share like that: its object begins with
-// the number of its members, and has no blanks in which the zstd reset block could hide; it is
-// encoded and packed whole.
+// A body of 100 channels is 22 KB, and packing that takes 0.4 ms with zlib. A storm of 18,000
+// identifies on compressed connections would spend seconds of a core on saying the same again. So
+// the beginning is packed once for a compression, as blocks that may follow anything (see
+// stream.go), and a session's dispatch is a copy of them between two small parts of its own. See
+// BenchmarkJoin. ETF cannot share like that: its object begins with the number of its members; it
+// is encoded and packed whole.
 //
 // It is safe for use by many goroutines. The text must not be written to.
 type Shared struct {
-	text   []byte
-	packed [CompressionZstd + 1]struct {
+	text       []byte
+	zlib, zstd struct {
 		once   sync.Once
 		blocks []byte
 	}
@@ -33,11 +32,18 @@ func NewShared(text []byte) *Shared { return &Shared{text: text} }
 // Text is the beginning of the object as JSON.
 func (s *Shared) Text() []byte { return s.text }
 
-// blocks are the text as blocks of a stream that may follow anything.
-func (s *Shared) blocks(c Compression) []byte {
-	p := &s.packed[c]
-	p.once.Do(func() { p.blocks = appendShared(nil, s.text, c) })
-	return p.blocks
+// deflated are the text as deflate blocks that may follow anything.
+func (s *Shared) deflated() []byte {
+	s.zlib.once.Do(func() { s.zlib.blocks = appendShared(nil, s.text) })
+	return s.zlib.blocks
+}
+
+// kept are the text as kept blocks of JSON streams.
+func (s *Shared) kept(p *packer) []byte {
+	s.zstd.once.Do(func() {
+		s.zstd.blocks, _ = p.appendKept(nil, s.text, eventDepth, false, nil)
+	})
+	return s.zstd.blocks
 }
 
 // NewDispatchAfter makes a dispatch whose d is head followed by rest, which begins with a comma

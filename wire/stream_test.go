@@ -20,9 +20,11 @@ type streamReader struct {
 	out    io.Reader
 	start  func() error // once the first message is on its way
 	pieces chan []byte
+	hello  int    // bytes of text before the first message
+	stream Stream // of a zstd stream
 }
 
-func newStreamReader(t *testing.T, c Compression) *streamReader {
+func newStreamReader(t *testing.T, v Variant) *streamReader {
 	t.Helper()
 	r, w := io.Pipe()
 	s := &streamReader{pieces: make(chan []byte, 1<<14)}
@@ -36,8 +38,17 @@ func newStreamReader(t *testing.T, c Compression) *streamReader {
 	}()
 	t.Cleanup(func() { close(s.pieces); _ = r.Close() })
 	s.from = r
-	if c != CompressionNone {
-		s.pieces <- []byte(StreamHeader(c))
+	switch c := v.Compression(); c {
+	case CompressionZlib:
+		s.pieces <- []byte(zlibHeader)
+		s.open(t, c)
+	case CompressionZstd:
+		hello := AppendHello(nil, v, 41250, "gw", testWindow)
+		var said Said
+		said.Add(hello, v.Encoding())
+		s.stream.Say(said, testWindow)
+		s.hello = int(said.Text)
+		s.pieces <- binaryPayload(t, hello)
 		s.open(t, c)
 	}
 	return s
@@ -68,12 +79,31 @@ func (s *streamReader) message(t *testing.T, payload []byte, length int) []byte 
 			t.Fatal(err)
 		}
 		s.start = nil
+		if _, err := io.CopyN(io.Discard, s.out, int64(s.hello)); err != nil {
+			t.Fatal(err)
+		}
 	}
 	text := make([]byte, length)
 	if n, err := io.ReadFull(s.out, text); err != nil {
 		t.Fatalf("after %d of %d bytes: %v", n, length, err)
 	}
 	return text
+}
+
+const testWindow = 1 << 20
+
+// dispatch is the payload of a frame for a session's number.
+func (s *streamReader) dispatch(t *testing.T, f Frame, v Variant, seq uint32) []byte {
+	t.Helper()
+	if v.Compression() == CompressionZstd {
+		var frame []byte
+		frame, _ = AppendStreamed(nil, f.Bytes, seq, &s.stream, testWindow)
+		return binaryPayload(t, frame)
+	}
+	frame := bytes.Clone(f.Bytes)
+	PutSeq(frame, f.Hole, v, seq)
+	_, payload := payloadOf(t, frame)
+	return payload
 }
 
 // binaryPayload takes the header off a frame that has to be binary.
@@ -86,17 +116,16 @@ func binaryPayload(t *testing.T, frame []byte) []byte {
 	return payload
 }
 
-// plainLength is the length of the decoded message: that of the plain frame, and what the reset
-// block adds.
+// plainLength is the length of the decoded message: that of the plain frame, in which the number
+// is wider than in a zstd stream.
 func plainLength(t *testing.T, v Variant, name string, body []byte) int {
 	t.Helper()
 	plain, _ := AppendDispatch(nil, v&VariantETF, name, body)
 	_, payload := payloadOf(t, plain)
 	n := len(payload)
 	if v.Compression() == CompressionZstd {
-		n += len(zstdResetText)
-		if v&VariantETF != 0 {
-			n += len(etfBinaryText(nil, "_")) + 5
+		if v&VariantETF == 0 {
+			n -= HoleBytesJSON - streamDigits
 		}
 	}
 	return n
@@ -116,13 +145,12 @@ func TestSharedStreamsDecode(t *testing.T) {
 
 func decodeStream(t *testing.T, v Variant, messages int) {
 	r := rand.New(rand.NewPCG(uint64(v), 7))
-	s := newStreamReader(t, v.Compression())
+	s := newStreamReader(t, v)
 	for i := range messages {
 		body := randomBody(r, i)
-		frame, hole := AppendDispatch(nil, v, "MESSAGE_CREATE", body)
-		seq := r.Uint32() >> 1
-		PutSeq(frame, hole, v, seq)
-		text := s.message(t, binaryPayload(t, frame), plainLength(t, v, "MESSAGE_CREATE", body))
+		seq := uint32(r.IntN(streamSeqMax))
+		payload := s.dispatch(t, NewDispatch("MESSAGE_CREATE", body, nil).Frame(v), v, seq)
+		text := s.message(t, payload, plainLength(t, v, "MESSAGE_CREATE", body))
 		checkDispatch(t, v, text, seq, body)
 		if i%10 == 0 {
 			s.control(t, v)
@@ -135,7 +163,13 @@ func (s *streamReader) control(t *testing.T, v Variant) {
 	t.Helper()
 	plain := AppendHeartbeatAck(nil, v&VariantETF)
 	_, want := payloadOf(t, plain)
-	got := s.message(t, binaryPayload(t, AppendHeartbeatAck(nil, v)), len(want))
+	ack := AppendHeartbeatAck(nil, v)
+	if v.Compression() == CompressionZstd {
+		var said Said
+		said.Add(ack, v.Encoding())
+		s.stream.Say(said, testWindow)
+	}
+	got := s.message(t, binaryPayload(t, ack), len(want))
 	if !bytes.Equal(got, want) {
 		t.Fatalf("control: got %q, want %q", got, want)
 	}
@@ -146,7 +180,7 @@ func randomBody(r *rand.Rand, i int) []byte {
 	var text strings.Builder
 	length := 1 + r.IntN(60)
 	if i%100 == 99 {
-		length = 5000 + r.IntN(60_000) // Several blocks.
+		length = 5000 + r.IntN(20_000) // Several blocks.
 	}
 	for range length {
 		text.WriteString(words[r.IntN(len(words))])
@@ -189,7 +223,7 @@ func checkDispatch(t *testing.T, v Variant, text []byte, seq uint32, body []byte
 func TestZlibMessagesEndInTheSyncFlush(t *testing.T) {
 	v := VariantOf(EncodingJSON, CompressionZlib)
 	dispatch, _ := AppendDispatch(nil, v, "X", []byte(`{"a":1}`))
-	for _, frame := range [][]byte{dispatch, AppendHeartbeatAck(nil, v), AppendHello(nil, v, 1, "t")} {
+	for _, frame := range [][]byte{dispatch, AppendHeartbeatAck(nil, v), AppendHello(nil, v, 1, "t", 0)} {
 		if !bytes.HasSuffix(frame, []byte{0, 0, 0xff, 0xff}) {
 			t.Errorf("got %x at the end", frame[max(len(frame)-8, 0):])
 		}
@@ -198,9 +232,11 @@ func TestZlibMessagesEndInTheSyncFlush(t *testing.T) {
 
 // TestHelloBeginsTheStream looks for the header that no later message has.
 func TestHelloBeginsTheStream(t *testing.T) {
-	for _, c := range []Compression{CompressionZlib, CompressionZstd} {
-		hello := binaryPayload(t, AppendHello(nil, VariantOf(EncodingJSON, c), 41250, "gw"))
-		if !bytes.HasPrefix(hello, []byte(StreamHeader(c))) {
+	for c, header := range map[Compression]string{
+		CompressionZlib: zlibHeader, CompressionZstd: zstdMagic + "\x00\x50",
+	} {
+		hello := binaryPayload(t, AppendHello(nil, VariantOf(EncodingJSON, c), 41250, "gw", 1<<20))
+		if !bytes.HasPrefix(hello, []byte(header)) {
 			t.Errorf("%v: hello begins with %x", c, hello[:8])
 		}
 	}

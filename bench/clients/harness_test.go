@@ -131,9 +131,9 @@ type node struct {
 }
 
 // startNode starts a node in memory whose clients are told to come through the proxy.
-func startNode(t *testing.T, p *proxy) *node {
+func startNode(t *testing.T, p *proxy, flags ...string) *node {
 	t.Helper()
-	return startNodeWith(t, "-public-url", p.url())
+	return startNodeWith(t, append(flags, "-public-url", p.url())...)
 }
 
 func startNodeWith(t *testing.T, flags ...string) *node {

@@ -43,6 +43,17 @@ func TestNodeDecodesZlibStream(t *testing.T) {
 // has sealed.
 func TestNodeDecodesZstdStream(t *testing.T) {
 	t.Parallel()
+	decodesZstd(t)
+}
+
+// TestBrowserDecodesZstdStream has fzstd, a decoder written in JavaScript, read the same.
+func TestBrowserDecodesZstdStream(t *testing.T) {
+	t.Parallel()
+	decodesZstd(t, "THRONG_DECODER=fzstd")
+}
+
+func decodesZstd(t *testing.T, env ...string) {
+	t.Helper()
 	shown, err := server.MakeCertificate(t.TempDir())
 	if err != nil {
 		t.Fatal(err)
@@ -50,7 +61,8 @@ func TestNodeDecodesZstdStream(t *testing.T) {
 	n := startNodeWith(t, "-tls-cert", shown.Cert, "-tls-key", shown.Key)
 	provision(t, n)
 	rec := newRecord(t)
-	c := dialNode22("zstd.js", "NODE_EXTRA_CA_CERTS="+shown.Cert)(t, n, botToken, rec)
+	env = append(env, "NODE_EXTRA_CA_CERTS="+shown.Cert)
+	c := dialNode22("zstd.js", env...)(t, n, botToken, rec)
 	defer c.close()
 	rec.wait(t, 2, "guild")
 	var want []string

@@ -121,7 +121,14 @@ type client interface {
 // record is what a client has seen, in the order in which its library said so.
 type record struct {
 	*watch
-	seen []event
+	// Static after construction. wants says what message number i has to be, where there are too
+	// many to keep; nil: they are kept.
+	wants func(i int) string
+
+	// Guarded by watch.
+	seen  []event
+	heard int    // messages, where they are not kept
+	wrong string // the first that was not what was wanted
 }
 
 // event is one thing seen: ready, guild (ID), message (Text), resumed, members (IDs, Chunks),
@@ -144,7 +151,31 @@ func newRecord(t *testing.T) *record {
 	return r
 }
 
-func (r *record) add(e event) { r.update(func() { r.seen = append(r.seen, e) }) }
+func (r *record) add(e event) {
+	r.update(func() {
+		if r.wants == nil || e.Kind != "message" {
+			r.seen = append(r.seen, e)
+			return
+		}
+		if want := r.wants(r.heard); r.wrong == "" && e.Text != want {
+			r.wrong = fmt.Sprintf("message %d is %.200q, want %.200q", r.heard, e.Text, want)
+		}
+		r.heard++
+	})
+}
+
+// hears waits for so many messages in all, where they are not kept.
+func (r *record) hears(t *testing.T, count int) {
+	t.Helper()
+	r.until(t, fmt.Sprintf("%d messages", count), func() bool {
+		return r.heard >= count || r.wrong != "" || len(r.ofKind("failed")) > 0
+	})
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if failed := r.ofKind("failed"); len(failed) > 0 || r.wrong != "" || r.heard > count {
+		t.Fatalf("%d of %d messages came; %s %v", r.heard, count, r.wrong, failed)
+	}
+}
 
 // wait waits until there are count events of a kind and returns them. That its library choked on
 // something ends the wait.

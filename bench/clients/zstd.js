@@ -1,19 +1,32 @@
 'use strict';
-// A gateway connection with Node's own zstd decoder, which is libzstd: one decoder for the life of
-// the connection, as discord.js has it.
+// A gateway connection with Node's own zstd decoder, which is libzstd, or with fzstd, which is what a
+// browser has: one decoder for the life of the connection. It resumes, as discord.js does, whose
+// releases have no zstd yet.
 const zlib = require('node:zlib');
+const { Decompress } = require('fzstd');
 const { api, token, say, serve } = require('./bridge');
 
 let socket;
 let beat;
+let session;
+let seq = null;
+let leaving = false;
 const identify = { op: 2, d: { token, intents: 53608447, properties: {} } };
 
-const act = ({ op, t, d }) => {
+const act = ({ op, t, d, s }) => {
   if (op === 10) {
-    socket.send(JSON.stringify(identify));
-    beat = setInterval(() => socket.send('{"op":1,"d":null}'), d.heartbeat_interval);
+    const resume = { op: 6, d: { token, session_id: session, seq } };
+    socket.send(JSON.stringify(session ? resume : identify));
+    clearInterval(beat);
+    beat = setInterval(() => socket.send(`{"op":1,"d":${seq}}`), d.heartbeat_interval);
   }
-  if (t === 'READY') say('ready', { id: d.user.id });
+  if (op === 9) say('failed', { text: 'the session is gone' });
+  if (op === 0) seq = s;
+  if (t === 'READY') {
+    session = d.session_id;
+    say('ready', { id: d.user.id });
+  }
+  if (t === 'RESUMED') say('resumed');
   if (t === 'GUILD_CREATE') say('guild', { id: d.id });
   if (t === 'MESSAGE_CREATE') {
     say('message', { id: d.id, text: d.content, channel: d.channel_id, author: d.author.id });
@@ -23,10 +36,8 @@ const act = ({ op, t, d }) => {
 const connect = async () => {
   const headers = { authorization: `Bot ${token}` };
   const { url } = await (await fetch(`${api}/v10/gateway/bot`, { headers })).json();
-  const decoder = zlib.createZstdDecompress();
   let text = '';
-  decoder.setEncoding('utf8');
-  decoder.on('data', (piece) => {
+  const take = (piece) => {
     text += piece;
     let payload;
     try {
@@ -36,16 +47,31 @@ const connect = async () => {
     }
     text = '';
     act(payload);
-  });
-  decoder.on('error', (err) => say('failed', { text: `zstd: ${err}` }));
-  decoder.on('end', () => say('failed', { text: 'zstd: the frame ended' }));
+  };
+  let write;
+  if (process.env.THRONG_DECODER === 'fzstd') {
+    const utf8 = new TextDecoder();
+    const decoder = new Decompress((piece) => take(utf8.decode(piece, { stream: true })));
+    write = (data) => decoder.push(new Uint8Array(data));
+  } else {
+    const decoder = zlib.createZstdDecompress();
+    decoder.setEncoding('utf8');
+    decoder.on('data', take);
+    decoder.on('error', (err) => say('failed', { text: `zstd: ${err}` }));
+    decoder.on('end', () => say('failed', { text: 'zstd: the frame ended' }));
+    write = (data) => decoder.write(Buffer.from(data));
+  }
   socket = new WebSocket(`${url}?v=10&encoding=json&compress=zstd-stream`);
   socket.binaryType = 'arraybuffer';
-  socket.onmessage = ({ data }) => decoder.write(Buffer.from(data));
-  socket.onclose = ({ code, reason }) => console.error('closed', code, reason);
+  socket.onmessage = ({ data }) => write(data);
+  socket.onclose = ({ code, reason }) => {
+    console.error('closed', code, reason);
+    if (!leaving) setTimeout(connect, 100);
+  };
 };
 
 serve({}, () => {
+  leaving = true;
   clearInterval(beat);
   socket.close(1000);
 });

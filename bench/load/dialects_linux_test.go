@@ -103,9 +103,15 @@ func TestCompressedIsCounted(t *testing.T) {
 func testCompressed(t *testing.T, e wire.Encoding, compression wire.Compression) {
 	v := wire.VariantOf(e, compression)
 	seq := uint32(0)
+	var at wire.Stream
+	const window = 1 << 20
 	dispatch := func(name, body string) []byte {
 		b, hole := wire.AppendDispatch(nil, v, name, []byte(body))
 		seq++
+		if compression == wire.CompressionZstd {
+			b, _ = wire.AppendStreamed(nil, b, seq, &at, window)
+			return b
+		}
 		wire.PutSeq(b, hole, v, seq)
 		return b
 	}
@@ -120,7 +126,7 @@ func testCompressed(t *testing.T, e wire.Encoding, compression wire.Compression)
 			p.l.stats = &stats{}
 		}
 		seq = 0
-		p.feed(wire.AppendHello(nil, v, 41250, "x"))
+		p.feed(wire.AppendHello(nil, v, 41250, "x", window))
 		if got := p.heard(); len(got) != 1 || !strings.Contains(got[0], "token") {
 			t.Fatalf("the client said %q", got)
 		}
@@ -145,7 +151,7 @@ func testCompressed(t *testing.T, e wire.Encoding, compression wire.Compression)
 		p.connect()
 		p.feed(p.reply())
 		p.heard()
-		p.feed(wire.AppendHello(nil, v, 41250, "x"))
+		p.feed(wire.AppendHello(nil, v, 41250, "x", window))
 		if got := p.heard(); len(got) != 1 || !strings.Contains(got[0], "abc") {
 			t.Fatalf("the client said %q", got)
 		}

@@ -1,6 +1,7 @@
 package load
 
 import (
+	"bytes"
 	"fmt"
 	"math/rand/v2"
 	"net/url"
@@ -18,8 +19,11 @@ type discord struct {
 	config *Config
 }
 
-// smallAckBytes: what can be an acknowledged heartbeat on a compressed stream that is only counted.
-const smallAckBytes = 64
+// What an answer to a heartbeat begins with is not compressed, whatever the stream: it is looked
+// for in so many bytes of a message, as JSON and as ETF have it.
+var ackMarks = [...][]byte{[]byte(`{"op":11,`), []byte("op\x61\x0b")}
+
+const ackMarkBytes = 48
 
 func (d *discord) path(given string) string {
 	u, err := url.Parse(given)
@@ -177,7 +181,8 @@ func (d *discord) message(l *loop, c *conn, payload []byte) {
 // counted is a message of a compressed stream that nobody reads. What is not the answer to a
 // heartbeat is taken for an event, and the sequence number is what was counted.
 func (d *discord) counted(l *loop, c *conn, payload []byte) {
-	if c.beatNano != 0 && len(payload) <= smallAckBytes {
+	head := payload[:min(len(payload), ackMarkBytes)]
+	if c.beatNano != 0 && (bytes.Contains(head, ackMarks[0]) || bytes.Contains(head, ackMarks[1])) {
 		c.beatNano = 0
 		return
 	}

@@ -38,6 +38,7 @@ const (
 	signals    = "Presences, users, voice"
 	nodes      = "Among nodes"
 	hostile    = "What a client may send"
+	streams    = "Compressed streams: what zstd-stream costs"
 
 	nanosToMicros = 1e-3
 	nanosToMillis = 1e-6
@@ -110,4 +111,14 @@ var parts = []part{
 
 	{hostile, "the worst of 15,360 octets of JSON to read", "wire", "Hostile/*", "ns/op",
 		nanosToMicros, "µs", 100},
+
+	{streams, "a session's offsets packed, a message of 780 bytes", "wire", "AppendRelocated",
+		"ns/op", 1, "ns", 200},
+	{streams, "allocations of that", "wire", "AppendRelocated", "allocs/op", 1, "", 0},
+	{streams, "its whole frame", "wire", "AppendStreamed", "ns/op", 1, "ns", noLimit},
+	{streams, "a session's memory for that", "wire", "AppendStreamed", "B/session", 1, "B", 16},
+	{streams, "a message packed once, against the template", "wire", "Pack", "ns/op",
+		nanosToMicros, "µs", noLimit},
+	{streams, "that, against 128 KiB of history too", "wire", "HistoryFrame", "ns/op",
+		nanosToMicros, "µs", noLimit},
 }
