@@ -61,12 +61,11 @@ func TestAddedUserDoesNotReplace(t *testing.T) {
 	must(t, b.Sync(patient(t)))
 	b.reader.pause(true)
 	must(t, a.Apply([]store.Op{putUser(4, "put")}))
-	done := make(chan error, 1)
+	done, before := make(chan error, 1), log.lastOf("s.b")
 	go func() {
 		done <- b.Apply([]store.Op{addUser(4, "added"), addUser(5, "added"), putGuild(1, "g"),
 			putMember(1, 4, 1)})
 	}()
-	before := log.lastOf("s.b")
 	until(t, "b finds a conflict", func() bool { return log.lastOf("s.b") != before })
 	b.reader.pause(false)
 	must(t, <-done)
