@@ -159,7 +159,9 @@ func pings(ctx context.Context, s *scene, _ int) error {
 	defer conn.Close()
 	defer context.AfterFunc(ctx, func() { conn.Close() })()
 	flood := bytes.Repeat([]byte{0x89, 0x80, 0, 0, 0, 0}, floodRate/100)
-	for tick := time.NewTicker(time.Second / 100); err == nil; <-tick.C {
+	tick := time.NewTicker(time.Second / 100)
+	defer tick.Stop()
+	for ; err == nil; <-tick.C {
 		_, err = conn.Write(flood)
 	}
 	return nil
@@ -174,7 +176,9 @@ func commands(ctx context.Context, s *scene, user int) error {
 	}
 	defer context.AfterFunc(ctx, session.Cut)()
 	defer session.Cut()
-	for tick := time.NewTicker(time.Second / 100); ; <-tick.C {
+	tick := time.NewTicker(time.Second / 100)
+	defer tick.Stop()
+	for ; ; <-tick.C {
 		for range floodRate / 100 {
 			if session.Beat() != nil {
 				return nil
