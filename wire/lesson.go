@@ -33,8 +33,8 @@ type lesson struct {
 	matches  *fse
 	offsets  *fse
 
-	offsetSteps []uint32 // of offsets: see fse.offsetSteps
-	block       []byte   // the block that teaches it
+	offsetSteps *offsetTable // of offsets: see fse.offsetSteps
+	block       []byte       // the block that teaches it
 }
 
 // Tables are how often what occurs in texts and their sequences, for a lesson.
@@ -93,7 +93,7 @@ func (l *lesson) appendTeaching(dst []byte) []byte {
 	kept, litState, matchState := p.appendSequences(nil)
 	end := len(dst)
 	dst = append(dst, make([]byte, sequenceBytesMax*len(p.sequences)+sequencesExtra)...)
-	end = packSequences(dst, end, kept, l.offsetSteps, &[4]uint32{}, uint64(matchState),
+	end = packSequences(dst, end, kept, l.offsetSteps, 0, uint64(matchState),
 		uint64(litState))
 	putBlockHeader(dst[start:], end-start-zstdBlockHeader, blockCompressed)
 	return dst[:end]

@@ -34,7 +34,7 @@ import (
 // it: this is the order of RFC 8878 3.1.1.3.2.2, read from the end. So a sequence is kept in eight
 // bytes: the chunk, its length, the constant part of the offset, and what is to be added to it.
 //
-//	bits 0-5 length of the chunk | 6-7 base | 8-26 offset | 27-63 chunk
+//	bits 0-5 length of the chunk | 6 base | 8-26 offset | 27-63 chunk
 //
 // A decoder remembers the last three offsets, and a code may name one of them. What they are at the
 // start of a block nobody knows here, nor is it asked: an offset is repeated by its code only when
@@ -81,6 +81,7 @@ const (
 	keptBaseShift   = 6
 	keptOffsetShift = 8
 	keptChunkShift  = 27
+	keptBaseMask    = 1
 	keptChunkMask   = 1<<keptBaseShift - 1
 	keptOffsetMask  = 1<<(keptChunkShift-keptOffsetShift) - 1
 
@@ -96,12 +97,13 @@ const (
 )
 
 const _ = uint(64 - keptChunkShift - chunkBitsMax)
+const _ = uint(keptBaseMask - (baseCount - 1))
 const _ = uint(keptBias - keptTextMax - TemplateBytesMax - offsetCodesReserved)
 
 // The texts that a match may copy from.
 const (
 	baseNone     = iota // the stream just before: the offset is what it is
-	baseTemplate        // the template
+	baseTemplate        // the template: relocation is added
 	baseCount
 )
 
@@ -127,8 +129,8 @@ func (l *lesson) AppendRelocated(dst, blocks []byte, position, dictionary uint32
 	dst = appendSequenceCount(dst, count)
 	if count > 0 {
 		dst = append(dst, modesRepeat)
-		relocation := [4]uint32{baseTemplate: position - dictionary - keptBias}
-		end := packSequences(dst[:cap(dst)], len(dst), sequences, l.offsetSteps, &relocation,
+		relocation := position - dictionary - keptBias
+		end := packSequences(dst[:cap(dst)], len(dst), sequences, l.offsetSteps, relocation,
 			uint64(blocks[11]), uint64(blocks[10]))
 		dst = dst[:end]
 	}
@@ -144,27 +146,34 @@ const (
 )
 
 // packSequences writes the bits of sequences at buf[at:], and says where they end. It is the loop
-// that runs per connection: see BenchmarkAppendRelocated.
-func packSequences(buf []byte, at int, sequences []byte, steps []uint32, relocation *[4]uint32,
-	matchState, litState uint64) (end int) {
+// that runs per connection: see BenchmarkAppendRelocated. A sequence's bits fit into a word with
+// what is left of the one before, but for the longest, and so are written at once.
+func packSequences(buf []byte, at int, sequences []byte, steps *offsetTable,
+	relocation uint32, matchState, litState uint64) (end int) {
 	var word uint64
 	var count uint
 	state := uint32(offsetNoState)
-	for i := len(sequences) - keptSequenceBytes; i >= 0; i -= keptSequenceBytes {
-		kept := binary.LittleEndian.Uint64(sequences[i:])
-		offset := uint32(kept>>keptOffsetShift)&keptOffsetMask + relocation[kept>>keptBaseShift&3]
+	for len(sequences) >= keptSequenceBytes {
+		rest := len(sequences) - keptSequenceBytes
+		kept := binary.LittleEndian.Uint64(sequences[rest:])
+		sequences = sequences[:rest]
+		offset := uint32(kept>>keptOffsetShift)&keptOffsetMask +
+			relocation*(uint32(kept>>keptBaseShift)&keptBaseMask)
 		code := uint(bits.Len32(offset)) - 1
-		step := steps[uint32(code)*offsetRow+state]
+		step := steps[(uint32(code)*offsetRow+state)%uint32(len(steps))]
+		width := uint(step >> 16)
+		chunk := uint64(step>>8&0xff) | kept>>keptChunkShift<<(width&63)
 		state = step & 0xff
-		word |= uint64(step>>8&0xff) << (count & 63)
-		count += uint(step >> 16)
-		word |= kept >> keptChunkShift << (count & 63)
-		count += uint(kept & keptChunkMask)
-		binary.LittleEndian.PutUint64(buf[at:], word)
-		at += int(count >> 3)
-		word >>= count & 56
-		count &= 7
-		word |= uint64(offset&(1<<code-1)) << (count & 63)
+		word |= chunk << (count & 63)
+		count += width + uint(kept&keptChunkMask)
+		if count+code > 64 {
+			binary.LittleEndian.PutUint64(buf[at:], word)
+			at += int(count >> 3)
+			word >>= count & 56
+			count &= 7
+		}
+		further := uint64(offset) ^ 1<<(code&63) // all but the highest bit
+		word |= further << (count & 63)
 		count += code
 		binary.LittleEndian.PutUint64(buf[at:], word)
 		at += int(count >> 3)
