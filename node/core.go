@@ -92,8 +92,9 @@ type core struct {
 	heapMost atomic.Int64 // GOMEMLIMIT, 0 = none
 
 	// Atomic: written by the guard of memory.
-	pressed atomic.Uint32                    // a tuning.Pressure
-	memory  atomic.Pointer[tuning.MemoryUse] // as it was last read, nil before that
+	pressed   atomic.Uint32                    // a tuning.Pressure
+	nearShort atomic.Bool                      // it looks often, and loops count more
+	memory    atomic.Pointer[tuning.MemoryUse] // as it was last read, nil before that
 }
 
 // settings are the limits in force, in the units the loops use.

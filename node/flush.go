@@ -231,16 +231,6 @@ func (l *loop) retryBlocked() {
 	}
 }
 
-// countQueued adds up what the kernel holds for those who take nothing.
-func (l *loop) countQueued() {
-	sum := 0
-	for _, k := range l.blocked {
-		sum += k.io.Waiting()
-	}
-	l.stats.queued.Store(int64(sum))
-	l.queuedAt = l.time
-}
-
 func (l *loop) retry(k *socket) {
 	defer l.save(k, "retry")
 	l.writeNow(k)

@@ -47,6 +47,7 @@ type loop struct {
 	queuedAt   int64               // when countQueued was last called
 	forgetAt   int                 // of sessions: where forgetAway ended
 	closeAt    int                 // of sockets: where closeLargest ended
+	someAt     int                 // of sockets: how often some were looked at
 	putOff     int                 // receivers looked at since the last writes to many
 	traces     *loopTraces         // nil: nothing is traced
 	latency    latency
@@ -67,7 +68,8 @@ type loop struct {
 	stats loopStats
 
 	// Atomic: set by who has told it to hold less, until it has.
-	shedding atomic.Bool
+	shedding   atomic.Bool
+	recounting atomic.Bool
 
 	// Atomic: set before the first session begins here, read by loops that it may be resumed on.
 	hosted atomic.Bool

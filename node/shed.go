@@ -90,15 +90,43 @@ func (g *memoryGuard) look() tuning.MemoryUse {
 	if now < tuning.PressureClose || g.core.blocked() > 0 {
 		g.idle = time.Now()
 	}
-	if due := time.Since(g.shed) >= tuning.PressureInterval; now >= tuning.PressureTrim && due {
-		g.shed = time.Now()
+	g.core.nearShort.Store(u.Near())
+	if u.Near() {
 		for _, l := range g.core.loops {
-			if l.shedding.CompareAndSwap(false, true) {
-				l.calls.push(&shed{now, time.Since(g.idle) > tuning.ShedAnyAfter})
+			if l.recounting.CompareAndSwap(false, true) {
+				l.calls.push(&recount{})
 			}
 		}
 	}
+	g.tellLoops(now, u)
 	return u
+}
+
+// tellLoops has the loops hold less: each a portion now and then, and whatever is too much of what
+// peers do not read at once, since that may come faster than any portion goes.
+func (g *memoryGuard) tellLoops(now tuning.Pressure, u tuning.MemoryUse) {
+	due := time.Since(g.shed) >= tuning.PressureInterval
+	excess := int64(0)
+	if now == tuning.PressureClose {
+		excess = u.Excess()
+	}
+	if now < tuning.PressureTrim || !due && excess == 0 {
+		return
+	}
+	if due {
+		g.shed = time.Now()
+	}
+	all := int64(0)
+	for _, l := range g.core.loops {
+		all += l.stats.queued.Load()
+	}
+	for _, l := range g.core.loops {
+		if l.shedding.CompareAndSwap(false, true) {
+			share := float64(l.stats.queued.Load()) / float64(max(all, 1))
+			l.calls.push(&shed{pressure: now, portion: due, excess: int64(share * float64(excess)),
+				any: time.Since(g.idle) > tuning.ShedAnyAfter})
+		}
+	}
 }
 
 // limitHeap moves GOMEMLIMIT with the kernel's part. To set it stops the world, so small changes
@@ -144,16 +172,22 @@ func (c *core) blocked() (sum int64) {
 // shed tells a loop to hold less.
 type shed struct {
 	pressure tuning.Pressure
-	any      bool // close also those who take what they are sent
+	portion  bool  // a portion goes, whatever it holds
+	any      bool  // of that also those who take what they are sent
+	excess   int64 // bytes in the kernel that are too much
 }
 
 func (m *shed) kind() messageKind { return kindOperate }
 
 func (m *shed) do(l *loop) {
 	l.shedding.Store(false)
-	l.forgetAway()
+	due := 0
+	if m.portion {
+		l.forgetAway()
+		due = l.portion(l.stats.live)
+	}
 	if m.pressure == tuning.PressureClose {
-		l.closeLargest(m.any)
+		l.closeAny(l.closeLargest(due, m.excess), m.any)
 	}
 }
 
@@ -180,31 +214,51 @@ func (l *loop) forgetAway() {
 	}
 }
 
-// closeLargest closes a portion of the connections: of those that take nothing the ones for which
-// most waits, and then any, if that is to be.
-func (l *loop) closeLargest(any bool) {
-	due := l.portion(l.stats.live)
-	type waiting struct {
-		k     *socket
-		bytes int
-	}
-	var stuck []waiting
+// closeLargest closes so many connections that take nothing, those first for which most waits, and
+// more as long as what waited for all of them is less than the excess: then also those who have yet
+// to fill what the kernel holds for them. It returns how many are still due.
+func (l *loop) closeLargest(due int, excess int64) (left int) {
+	var stuck, slow []waiting
 	for _, k := range l.blocked {
 		if k.state == socketLive && k.stuck != 0 {
 			stuck = append(stuck, waiting{k, k.io.Waiting() + len(k.control)})
 		}
 	}
-	slices.SortFunc(stuck, func(a, b waiting) int { return cmp.Compare(b.bytes, a.bytes) })
-	for _, w := range stuck[:min(due, len(stuck))] {
+	if excess > 0 {
+		l.some(tuning.ShedLookMax, func(k *socket) {
+			if n := k.io.Waiting(); n >= tuning.ShedQueueMin {
+				slow = append(slow, waiting{k, n})
+			}
+		})
+	}
+	largest := func(a, b waiting) int { return cmp.Compare(b.bytes, a.bytes) }
+	slices.SortFunc(stuck, largest)
+	slices.SortFunc(slow, largest)
+	for _, w := range append(stuck, slow...) {
+		if excess <= 0 && (due == 0 || w.k.stuck == 0) {
+			break
+		}
+		excess -= int64(w.bytes)
+		due = max(due-1, 0)
 		// What waits for a peer that does not read would outlive a close by as long as TCP tries.
 		l.core.closes[NodeShort].Add(1)
 		l.detach(w.k, NodeShort)
 		w.k.io.Reset()
 		l.hangUp(w.k)
-		due--
 	}
+	return due
+}
+
+// waiting is a connection and what waits for it in the kernel.
+type waiting struct {
+	k     *socket
+	bytes int
+}
+
+// closeAny closes so many connections, if that is to be, going on where the last call ended.
+func (l *loop) closeAny(due int, is bool) {
 	for range len(l.sockets) {
-		if due == 0 || !any {
+		if due == 0 || !is {
 			return
 		}
 		if l.closeAt++; l.closeAt >= len(l.sockets) {

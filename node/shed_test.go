@@ -143,7 +143,7 @@ func TestLargestGoFirst(t *testing.T) {
 			if at(l, next) == nil {
 				t.Errorf("session %s is gone before its turn", next.session)
 			}
-			l.closeLargest(next == reader)
+			l.closeAny(l.closeLargest(1, 0), next == reader)
 			if at(l, next) != nil {
 				t.Errorf("session %s is there after its turn", next.session)
 			}
@@ -152,5 +152,77 @@ func TestLargestGoFirst(t *testing.T) {
 	reader.wantClose(wire.CloseUnknown)
 	if got := r.closes(NodeShort); got != 3 {
 		t.Errorf("%d closes are counted, want 3", got)
+	}
+}
+
+// TestExcessGoesAtOnce: who reads nothing while the kernel still takes all of it is counted, and of
+// these go as many as hold what is too much, those first that most waits for; who reads stays.
+func TestExcessGoesAtOnce(t *testing.T) {
+	t.Parallel()
+	r := startRig(t, Config{Loops: 1, SocketSendBuffer: 4 << 20})
+	r.user(1, true)
+	r.guild(100, 1)
+	join := func(receiveBuffer int) *wsClient {
+		c, err := r.tryConnect(receiveBuffer)
+		if err != nil {
+			t.Fatal(err)
+		}
+		c.upgrade("/")
+		c.wantOp(wire.OpHello)
+		c.identify(1, "")
+		c.joined(1)
+		return c
+	}
+	const little = 2 << 10
+	reader := join(0)
+	big := namedEvent("TEST_EVENT", `{"big":"`+repeat("x", 60_000)+`"}`)
+	publish := func(times int) {
+		for range times {
+			r.publishEvent(100, big)
+			reader.wantEvent("TEST_EVENT")
+		}
+	}
+	most := join(little)
+	publish(8)
+	middle := join(little)
+	publish(4)
+	least := join(little)
+	publish(2)
+	there := func(l *loop, c *wsClient) *socket {
+		id, _ := parseSessionID(c.session)
+		_, slot := placeOf(id)
+		if s := l.sessions[slot]; s != nil && s.id == id {
+			return s.socket
+		}
+		return nil
+	}
+	r.onLoop(0, func(l *loop) {
+		if len(l.blocked) > 0 {
+			t.Fatalf("%d sockets take nothing: the kernel's buffers are too small", len(l.blocked))
+		}
+		l.countQueued()
+		if n := l.stats.queued.Load(); n != 0 {
+			t.Errorf("%d bytes are counted of who is not blocked, with much memory", n)
+		}
+		l.core.nearShort.Store(true)
+		l.countQueued()
+		if n := l.stats.queued.Load(); n < 1<<20 {
+			t.Errorf("%d bytes are counted of some 1.3 MB", n)
+		}
+		if l.closeLargest(1, 0); there(l, most) == nil {
+			t.Error("a portion closed one that is not blocked")
+		}
+		excess := int64(there(l, most).io.Waiting() + 1)
+		l.closeLargest(0, excess)
+		if there(l, most) != nil || there(l, middle) != nil {
+			t.Error("those that most waits for are there")
+		}
+		if there(l, least) == nil || there(l, reader) == nil {
+			t.Error("more are gone than was too much")
+		}
+	})
+	publish(1)
+	if got := r.closes(NodeShort); got != 2 {
+		t.Errorf("%d closes are counted, want 2", got)
 	}
 }

@@ -17,7 +17,9 @@ type MemoryUse struct {
 }
 
 // Near says whether it is worth looking often.
-func (u MemoryUse) Near() bool { return u.Held*100 >= u.Budget*PressureNearPercent }
+func (u MemoryUse) Near() bool {
+	return u.Budget > 0 && u.Held*100 >= u.Budget*PressureNearPercent
+}
 
 // Needed is what is held and cannot be given back but by holding less.
 func (u MemoryUse) Needed() int64 { return u.Held - u.Spare }
@@ -38,6 +40,8 @@ type MemoryReader struct {
 
 	// Owned by whoever reads.
 	samples []metrics.Sample
+	blind   bool      // something could not be read this time
+	last    MemoryUse // when everything could
 }
 
 // NewMemoryReader looks for what bounds the process: its control group, or else the machine.
@@ -55,9 +59,12 @@ func NewMemoryReader(h Host) *MemoryReader {
 
 // Read is the use now, with so many connections, for which so many bytes wait in the kernel. The
 // GOMEMLIMIT that is wanted (0 = none) is taken for MemoryLimitPercent of what there is, if that is
-// less. It takes 50 to 100 µs.
+// less. It takes 50 to 100 µs. A process that has no descriptor left cannot read, and what it held
+// the last time counts until it can: to take nothing for what the machine has would close whom it
+// serves.
 func (r *MemoryReader) Read(limit, connections, queued int64) (u MemoryUse) {
 	metrics.Read(r.samples)
+	r.blind = false
 	value := func(i int) int64 { return int64(r.samples[i].Value.Uint64()) }
 	u.Heap = value(0) - value(1)
 	live := value(2)
@@ -72,10 +79,14 @@ func (r *MemoryReader) Read(limit, connections, queued int64) (u MemoryUse) {
 		// What others on this machine hold is not to be had.
 		u.Budget = u.Held + r.field("proc/meminfo", "MemAvailable:")*1024
 	}
+	if r.blind {
+		return r.last
+	}
 	if limit > 0 && (u.Budget == 0 || limit/MemoryLimitPercent*100 < u.Budget) {
 		u.Budget = limit / MemoryLimitPercent * 100
 	}
 	u.Budget = max(u.Budget-PressureReserveBytes, 0)
+	r.last = u
 	return u
 }
 
@@ -87,7 +98,8 @@ func (r *MemoryReader) group(queued int64) int64 {
 		return current - r.field(in("memory.stat"), "inactive_file") -
 			r.field(in("memory.stat"), "active_file")
 	}
-	usage, _ := r.number(in("memory.usage_in_bytes"))
+	usage, ok := r.number(in("memory.usage_in_bytes"))
+	r.blind = r.blind || !ok
 	sockets, _ := r.number(in("memory.kmem.tcp.usage_in_bytes"))
 	return usage + max(sockets, queued) - r.field(in("memory.stat"), "total_inactive_file") -
 		r.field(in("memory.stat"), "total_active_file")
@@ -97,6 +109,7 @@ func (r *MemoryReader) group(queued int64) int64 {
 func (r *MemoryReader) process() int64 {
 	fields := strings.Fields(readText(r.root, "proc/self/statm"))
 	if len(fields) < 3 {
+		r.blind = true
 		return 0
 	}
 	resident, _ := strconv.ParseInt(fields[1], 10, 64)
@@ -111,7 +124,9 @@ func (r *MemoryReader) number(name string) (int64, bool) {
 
 // field is the number behind a name at the beginning of a line.
 func (r *MemoryReader) field(file, name string) int64 {
-	for line := range strings.Lines(readText(r.root, file)) {
+	text := readText(r.root, file)
+	r.blind = r.blind || text == ""
+	for line := range strings.Lines(text) {
 		if fields := strings.Fields(line); len(fields) > 1 && fields[0] == name {
 			n, _ := strconv.ParseInt(fields[1], 10, 64)
 			return n

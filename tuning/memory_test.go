@@ -1,6 +1,7 @@
 package tuning
 
 import (
+	"io/fs"
 	"maps"
 	"runtime"
 	"testing"
@@ -97,6 +98,51 @@ func TestMemoryReader(t *testing.T) {
 			t.Errorf("%s: %d of %d, want %d of %d", c.name, got.Held, got.Budget, c.held, c.budget)
 		}
 	}
+}
+
+// TestMemoryReaderThatCannotRead: whoever has no descriptor left to look with goes by what was.
+func TestMemoryReaderThatCannotRead(t *testing.T) {
+	for name, files := range map[string]map[string]string{
+		"the machine": {
+			"proc/self/cgroup": "0::/",
+			"proc/self/statm":  "90000 50000 100 1 0 1 0",
+			"proc/meminfo":     "MemTotal: 999 kB\nMemAvailable: 2048000 kB",
+		},
+		"a group": {
+			"proc/self/cgroup":               "0::/a",
+			"sys/fs/cgroup/a/memory.max":     "1048576000",
+			"sys/fs/cgroup/a/memory.current": "734003200",
+			"sys/fs/cgroup/a/memory.stat":    "inactive_file 62914560\nactive_file 41943040",
+		},
+	} {
+		root := &fadingFiles{FS: hostFiles(files)}
+		r := NewMemoryReader(Host{Root: root, PageBytes: 4096})
+		was := r.Read(0, 10, 0)
+		root.gone = true
+		if got := r.Read(0, 20, 0); got != was || got.Budget == 0 {
+			t.Errorf("%s: %+v after %+v", name, got, was)
+		}
+		root.gone = false
+		if got := r.Read(0, 10, 0); got.Budget == 0 || got.Held != was.Held {
+			t.Errorf("%s, when it can be read again: %+v after %+v", name, got, was)
+		}
+	}
+	if (MemoryUse{Held: 1}).Near() {
+		t.Error("near a budget that nobody knows")
+	}
+}
+
+// fadingFiles are files that cannot be opened at times.
+type fadingFiles struct {
+	fs.FS
+	gone bool
+}
+
+func (f *fadingFiles) Open(name string) (fs.File, error) {
+	if f.gone {
+		return nil, fs.ErrPermission
+	}
+	return f.FS.Open(name)
 }
 
 // TestMemoryReaderOfThisProcess holds the figures of the running process against each other.

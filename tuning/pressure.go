@@ -30,6 +30,13 @@ const (
 	ShedShare = 16
 	ShedMin   = 64
 
+	// What peers do not read goes at each look, as much as is too much: QueueSampleMax sockets a
+	// loop are asked what waits for them, 0.3 ms, to know how much that is; of ShedLookMax, those
+	// go that most waits for, of ShedQueueMin at least, which nobody has who reads.
+	QueueSampleMax = 1024
+	ShedLookMax    = 8192
+	ShedQueueMin   = 16 << 10
+
 	// ShedAnyAfter without anybody who takes nothing, and still too much is held: others go.
 	ShedAnyAfter = 2 * time.Second
 
@@ -44,6 +51,11 @@ const (
 	_ = uint(PressureClosePercent - PressureTrimPercent) // So do these.
 	_ = uint(PressureHeldPercent - HeapMaxPercent)       // Garbage alone closes nobody.
 )
+
+// Excess is how much less has to be needed until no connection is closed any more.
+func (u MemoryUse) Excess() int64 {
+	return max(u.Needed()-u.Budget/100*(PressureClosePercent-PressureMarginPercent), 0)
+}
 
 // Pressure says how near the budget a process is, and with that what it gives up.
 type Pressure uint8

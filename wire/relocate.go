@@ -166,7 +166,7 @@ func packSequences(buf []byte, at int, sequences []byte, steps *offsetTable,
 		state = step & 0xff
 		word |= chunk << (count & 63)
 		count += width + uint(kept&keptChunkMask)
-		if count+code > 64 {
+		if count+code >= 64 {
 			binary.LittleEndian.PutUint64(buf[at:], word)
 			at += int(count >> 3)
 			word >>= count & 56

@@ -21,8 +21,8 @@ import (
 )
 
 var benches = []string{"delivery", "against", "growth", "fairness", "million", "collector",
-	"compression", "storms", "push", "guild", "presence", "parts", "pressure", "tls",
-	"fire", "restart", "soak", "seeing", "cluster"}
+	"compression", "storms", "push", "guild", "presence", "parts", "pressure", "full",
+	"tls", "fire", "restart", "soak", "seeing", "cluster"}
 
 // endTimeout is how long a bench may take to stop its servers after an interrupt.
 const endTimeout = 15 * time.Second

@@ -27,8 +27,10 @@ type (
 
 const (
 	idle = 100 // of the sessions of the same guild that do not read
-	// readSpan is longer than a session may have something to read and not read it.
-	readSpan    = 36 * time.Second
+	// readSpan is longer than a session may have something to read and not read it, and readBuffer
+	// what the kernel takes for one of them, which is soon full.
+	readSpan    = 45 * time.Second
+	readBuffer  = 32 << 10
 	attackSpan  = 8 * time.Second
 	slowSockets = 10_000
 	flooders    = 4
@@ -39,10 +41,10 @@ const (
 var attacks = []attack{
 	{name: "frozen", says: fmt.Sprintf("%d more sessions of the guild stop to read", idle),
 		span: readSpan, large: true, closes: []string{"slow_reader", "connection_lost"},
-		prepare: readers(load.Config{Frozen: 1, NoReturn: true})},
+		prepare: readers(load.Config{Frozen: 1})},
 	{name: "slow", says: fmt.Sprintf("%d more read 1,000 bytes a second", idle),
 		span: readSpan, large: true, closes: []string{"slow_reader", "connection_lost"},
-		prepare: readers(load.Config{Slow: 1, NoReturn: true})},
+		prepare: readers(load.Config{Slow: 1})},
 	{name: "slowloris", says: "10,000 connections send a request at one octet a second",
 		span: attackSpan, closes: []string{"handshake_timeout"},
 		prepare: func(_ context.Context, s *scene) (assault, error) { return s.trickle, nil }},
@@ -63,6 +65,7 @@ const (
 
 // readers are sessions of the same guild who begin to read badly.
 func readers(clients load.Config) preparation {
+	clients.NoReturn, clients.ReceiveBuffer = true, readBuffer
 	return func(ctx context.Context, s *scene) (assault, error) {
 		g := crowd.Group{Name: "bad", First: userReaders, Connections: idle, Clients: clients}
 		if clients.Slow > 0 {

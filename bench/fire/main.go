@@ -6,7 +6,7 @@
 // then again while somebody is at the node: clients that stop to read or read a kilobyte a second,
 // 10,000 connections that send a request octet by octet, floods of pings and of commands, and
 // sessions that vanish all at once. It needs 14,000 descriptors, writes bench/results/fire.json,
-// and ends by itself after some eight minutes.
+// and ends by itself after some ten minutes.
 package main
 
 import (
@@ -25,9 +25,11 @@ const (
 	// dialRate is of connections that are opened meanwhile, each up to HELLO.
 	dialRate   = 20
 	smallBytes = 300
-	// largeBytes are such that what is not read is more than the kernel takes in a phase.
+	// largeBytes are such that what is not read is more than the kernel takes in some seconds.
 	largeBytes = 4 << 10
 	quietSpan  = 6 * time.Second
+	// quietReads is before others stop to read: of as many events that p99 is not the slowest.
+	quietReads = 24 * time.Second
 	settleSpan = time.Second
 )
 
@@ -86,7 +88,11 @@ func (s *scene) withstand(ctx context.Context, a attack) error {
 	if err != nil {
 		return err
 	}
-	if err := s.time(ctx, a, "quiet", quietSpan); err != nil {
+	quiet := quietSpan
+	if a.large {
+		quiet = quietReads
+	}
+	if err := s.time(ctx, a, "quiet", quiet); err != nil {
 		return err
 	}
 	attacking, stop := context.WithCancel(ctx)

@@ -26,19 +26,13 @@ func quantile(of []float64, q float64) float64 {
 	return of[min(int(q*float64(len(of))), len(of)-1)]
 }
 
-func request(gateway string) string {
-	return "GET /?v=10&encoding=json HTTP/1.1\r\nHost: " + gateway + "\r\nUpgrade: websocket\r\n" +
-		"Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\n" +
-		"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
-}
-
 // dial opens connections one after the other, and says how many ms each took up to HELLO.
 func (s *scene) dial(ctx context.Context, span time.Duration) (took []float64) {
 	tick := time.NewTicker(time.Second / dialRate)
 	defer tick.Stop()
 	for began := time.Now(); time.Since(began) < span && ctx.Err() == nil; <-tick.C {
 		at := time.Now()
-		conn, err := hello(ctx, s.node.Gateway)
+		conn, err := client.Hello(ctx, s.node.Gateway, dialTimeout)
 		took = append(took, time.Since(at).Seconds()*1e3)
 		if err == nil {
 			// Said, so that it does not count among those that were lost.
@@ -54,34 +48,10 @@ func (s *scene) dial(ctx context.Context, span time.Duration) (took []float64) {
 // dialTimeout is also what a connection counts as that was not let in.
 const dialTimeout = 5 * time.Second
 
-// hello is a connection that has been told HELLO.
-func hello(ctx context.Context, gateway string) (net.Conn, error) {
-	d := net.Dialer{Timeout: dialTimeout}
-	conn, err := d.DialContext(ctx, "tcp", gateway)
-	if err != nil {
-		return nil, err
-	}
-	_ = conn.SetDeadline(time.Now().Add(dialTimeout))
-	if _, err = io.WriteString(conn, request(gateway)); err == nil {
-		var got []byte
-		buf := make([]byte, 1024)
-		for n := 0; err == nil && !bytes.Contains(got, []byte("heartbeat_interval")); {
-			n, err = conn.Read(buf)
-			got = append(got, buf[:n]...)
-		}
-	}
-	if err != nil {
-		conn.Close()
-		return nil, err
-	}
-	_ = conn.SetDeadline(time.Time{})
-	return conn, nil
-}
-
 // trickle keeps connections open that send a request octet by octet, until the context ends.
 // Those that the node closes are opened anew.
 func (s *scene) trickle(ctx context.Context) error {
-	text := request(s.node.Gateway)
+	text := client.Request(s.node.Gateway)
 	conns := make([]net.Conn, slowSockets)
 	sent := make([]int, slowSockets)
 	defer func() {
@@ -152,7 +122,7 @@ const floodRate = 10_000
 
 // pings sends pings until the connection is closed.
 func pings(ctx context.Context, s *scene, _ int) error {
-	conn, err := hello(ctx, s.node.Gateway)
+	conn, err := client.Hello(ctx, s.node.Gateway, dialTimeout)
 	if err != nil {
 		return ignoreEnd(ctx, err)
 	}

@@ -60,9 +60,7 @@ func IdentifyBy(ctx context.Context, gateway string, secure *tls.Config, token s
 	}
 	s := &Session{conn: conn, in: bufio.NewReaderSize(conn, readBytes)}
 	_ = conn.SetDeadline(time.Now().Add(timeout))
-	fmt.Fprintf(conn, "GET /?v=10&encoding=json HTTP/1.1\r\nHost: %s\r\nUpgrade: websocket\r\n"+
-		"Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"+
-		"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n", gateway)
+	_, _ = io.WriteString(conn, Request(gateway))
 	answer, err := http.ReadResponse(s.in, nil)
 	if err == nil && answer.StatusCode != http.StatusSwitchingProtocols {
 		err = errors.New(answer.Status)

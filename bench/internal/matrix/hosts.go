@@ -8,6 +8,8 @@ var hosts = []Row{
 		By: []string{"node:TestDescriptorsUsedUp", "node:TestDescriptorsTakenAway",
 			"node:TestConnectionsHaveACap", "tuning:TestDescriptorsKeepTheReserve"},
 		Held: "in a process with 256 of them, and with 3: nothing ends, who waited is taken",
+		Benches: []string{"full:processor of a node that cannot accept, 200 waiting",
+			"full:until one who waits is in when a descriptor is free"},
 	},
 	{
 		Fault: "accept says ECONNABORTED, ENOBUFS, ENOMEM, EPERM and others",

@@ -13,8 +13,8 @@ import (
 // Benches are the benches in the order of the page. The two that measure the million share a
 // section each, since they run in different kernels.
 var Benches = []string{"delivery", "against", "growth", "fairness", "million", "million-guest",
-	"collector", "compression", "storms", "push", "guild", "presence", "parts", "pressure", "tls",
-	"fire", "restart", "soak", "seeing", "cluster"}
+	"collector", "compression", "storms", "push", "guild", "presence", "parts", "pressure", "full",
+	"tls", "fire", "restart", "soak", "seeing", "cluster"}
 
 // matrixSection is the marker's name of the table of faults.
 const matrixSection = "matrix"
