@@ -39,7 +39,7 @@ func (c *Config) many() bool { return c.Etcd != "" }
 // checkCluster looks at the flags of a cluster. The names of engines and files are looked at here,
 // and whether they answer when the node joins.
 func (c *Config) checkCluster() error {
-	c.Node = cmp.Or(c.Node, nodeName())
+	c.Node = cmp.Or(c.Node, nodeName(os.Hostname()))
 	c.Cluster = cmp.Or(c.Cluster, ClusterDefault)
 	switch {
 	case (c.Etcd == "") != (c.NATS == ""):
@@ -134,12 +134,13 @@ func (c *Config) natsConfig() cluster.NATSConfig {
 	return cluster.NATSConfig{Servers: c.NATS, TLS: c.clusterTLS, Credentials: c.NATSCredentials}
 }
 
-// nodeName is what the node calls itself unless it is told: the host's name.
-func nodeName() string {
-	name, err := os.Hostname()
-	if err != nil || name == "" {
+// nodeName is what the node calls itself unless it is told: the host's name, up to its first dot,
+// if that is a name here. One that is none, as the "(none)" of a host without, keeps nobody from
+// starting.
+func nodeName(host string, err error) string {
+	name, _, _ := strings.Cut(host, ".")
+	if err != nil || !cluster.ValidName(name) {
 		return "throng"
 	}
-	name, _, _ = strings.Cut(name, ".")
 	return name
 }

@@ -1,6 +1,7 @@
 package node
 
 import (
+	"errors"
 	"testing"
 
 	"throng/store"
@@ -21,5 +22,19 @@ func TestConfigWeight(t *testing.T) {
 	}
 	if _, err := (Config{Weight: 129}).withDefaults(); err == nil {
 		t.Error("129 is taken")
+	}
+}
+
+// TestNodeNamesItself by its host, whatever that is called.
+func TestNodeNamesItself(t *testing.T) {
+	for host, want := range map[string]string{
+		"": "throng", "(none)": "throng", ".local": "throng", "a-1": "a-1", "b_2.example.com": "b_2",
+	} {
+		if got := nodeName(host, nil); got != want {
+			t.Errorf("on %q it is %q, want %q", host, got, want)
+		}
+	}
+	if got := nodeName("a", errors.New("no name")); got != "throng" {
+		t.Errorf("on a host that does not say it is %q", got)
 	}
 }
