@@ -9,7 +9,7 @@ func (c *Config) BindDoors(f *flag.FlagSet) {
 	f.StringVar(&c.Admin, "admin", AdminDefault,
 		"`address` for backend and operator; beyond loopback only with -admin-token")
 	f.StringVar(&c.AdminToken, "admin-token", "",
-		"bearer `token` of every admin route but /healthz and /readyz")
+		"bearer `token` of every admin route but /healthz, /readyz and the console's files")
 	f.StringVar(&c.PublicURL, "public-url", "",
 		"ws:// or wss:// `URL` told to clients; without it the request's Host")
 	f.StringVar(&c.Origins, "origin", "", "`origins` of web pages that may connect, with commas, "+

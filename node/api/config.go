@@ -15,8 +15,8 @@ import (
 // Config is how the doors are set up. Its zero value serves with the limits named here, without a
 // token and without metrics.
 type Config struct {
-	// AdminToken is the bearer token of every admin route but /healthz and /readyz. Without one
-	// the admin door takes direct requests to this host only; see guard.
+	// AdminToken is the bearer token of every admin route but /healthz, /readyz and Pages. Without
+	// one the admin door takes direct requests to this host only; see guard.
 	AdminToken string
 	// Metrics is what /metrics answers with; nil answers 404.
 	Metrics prometheus.Gatherer

@@ -1,12 +1,20 @@
 package api
 
 import (
+	"io"
+	"net/http"
 	"testing"
 )
 
+// TestAdminTokenIsNeededForAllButHealth: and but for the files of the console's page.
 func TestAdminTokenIsNeededForAllButHealth(t *testing.T) {
 	n := furnished()
-	url := serve(t, Admin(n, Config{AdminToken: "s3cret"}))
+	page := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = io.WriteString(w, "page")
+	})
+	url := serve(t, Admin(n, Config{AdminToken: "s3cret",
+		Pages: map[string]http.Handler{"/": page, "/console/a.js": page},
+		Live:  func(http.ResponseWriter, *http.Request) error { return nil }}))
 	for _, c := range []struct {
 		name   string
 		header []string
@@ -32,13 +40,19 @@ func TestAdminTokenIsNeededForAllButHealth(t *testing.T) {
 			}
 		})
 	}
-	for _, path := range []string{"/v1/node", "/metrics", "/debug/check", "/debug/pprof/", "/",
-		"/nowhere", "/v1/drain"} {
-		request(t, "GET", url+path, "").
+	closed := append(adminRoutes(t), adminRoute{"GET", "/metrics"}, adminRoute{"GET", "/nowhere"},
+		adminRoute{"GET", "/debug/pprof/"}, adminRoute{"GET", "/debug/pprof/profile"},
+		adminRoute{"GET", "/console/"}, adminRoute{"GET", "/console/b.js"},
+		adminRoute{"POST", "/"}, adminRoute{"GET", "/v1/drain"})
+	for _, c := range closed {
+		request(t, c.method, url+c.path, "").
 			want(t, 401, `{"error":"the admin token is missing or wrong"}`)
 	}
 	request(t, "GET", url+"/healthz", "").want(t, 200, "")
 	request(t, "GET", url+"/readyz", "").want(t, 200, "")
+	for _, path := range []string{"/", "/console/a.js"} {
+		request(t, "GET", url+path, "").want(t, 200, "page")
+	}
 	if got := len(n.guilds[2].events); got != 3 || n.drained {
 		t.Errorf("got %d events, drained %v; want 3, false", got, n.drained)
 	}

@@ -42,8 +42,8 @@ func embedded() (files []file) {
 	return files
 }
 
-// Pages are the handlers of the page's files by their paths. They tell nothing of the node and need
-// no token.
+// Pages are the handlers of the page's files by their paths. They tell nothing of the node but
+// where its gateway is, and need no token.
 func (c *Console) Pages() map[string]http.Handler {
 	pages := map[string]http.Handler{}
 	for _, f := range c.files {
