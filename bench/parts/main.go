@@ -138,6 +138,9 @@ func conclude(t *trial.Trial) {
 			title = p.title
 		}
 		v, limit := t.Samples.Median(p.what), ""
+		if p.limit == 0 {
+			v = t.Samples.Most(p.what)
+		}
 		if p.limit >= 0 {
 			limit = "≤ " + report.Number(p.limit)
 			r.Reach(report.Figure{What: p.what, Measured: v, Unit: p.shown, Limit: p.limit})

@@ -31,7 +31,7 @@ func (b *bench) conclude() {
 		"unaccounted for"},
 		[][]string{{report.Number(b.stall.Seconds()), number("stalled MB"), number("stalled shed"),
 			number("failed"), number("backlog"), number("recovery s"),
-			number("recovery pushes/min"), number("twice"), number("unaccounted")}})
+			number("recovery pushes/min"), number("twice"), report.Number(s.Most("unaccounted"))}})
 	r.Plot("", "latency of the guild's events by what pushes go to", plot.Bars{
 		Title: "An event of the guild, publish to socket", Unit: "ms", Groups: titles,
 		Series: []string{"p50", "p99"}, Values: [][]float64{p50, p99}}.SVG())
@@ -53,7 +53,7 @@ func (b *bench) conclude() {
 		Measured: max(s.Median("webhook in flight"), s.Median("nats in flight")), Unit: "",
 		Limit: credits})
 	r.Reach(report.Figure{What: "pushes unaccounted for after a stall",
-		Measured: s.Median("unaccounted"), Unit: "", Limit: 0})
+		Measured: s.Most("unaccounted"), Unit: "", Limit: 0})
 	r.Reach(report.Figure{What: "p50 of a guild's events while the sink stalls, beside no pushes",
 		Measured: s.Ratio("stalled p50 ms", "nobody p50 ms"), Unit: "×", Limit: 1.25})
 }

@@ -3,9 +3,10 @@
 //
 // A figure is a median over runs, and a comparison is the median of the ratios within each run,
 // never a ratio of medians of different times: both sides of a ratio have then seen the same
-// machine. Everything measured is kept in the file, run by run, so that a reader can judge the
-// spread. The page is rendered from the files and from nothing else, so it cannot say what no
-// file holds; a test compares them. This package measures nothing and reads no clock.
+// machine. What may not happen at all is judged by the worst run. Everything measured is kept in
+// the file, run by run, so that a reader can judge the spread. The page is rendered from the files
+// and from nothing else, so it cannot say what no file holds; a test compares them. This package
+// measures nothing and reads no clock.
 // Start reading at Result and Page.
 package report
 
@@ -89,6 +90,15 @@ func (s Samples) Add(name string, value float64) {
 
 // Median is the middle value over the runs, NaN when there is none.
 func (s Samples) Median(name string) float64 { return Median(s[name]) }
+
+// Most is the largest value over the runs, NaN when there is none. It is what to hold against a
+// limit of nothing at all: a median would let one bad run of three pass.
+func (s Samples) Most(name string) float64 {
+	if len(s[name]) == 0 {
+		return math.NaN()
+	}
+	return slices.Max(s[name])
+}
 
 // Ratio is the median over the runs of name's value divided by base's in the same run. It is NaN
 // when the two have not been measured equally often.

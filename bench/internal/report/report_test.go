@@ -4,6 +4,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -30,6 +31,48 @@ func TestMedian(t *testing.T) {
 	Median(values)
 	if !slices.Equal(values, []float64{3, 1, 2}) {
 		t.Errorf("Median has sorted its argument: %v", values)
+	}
+}
+
+func TestMost(t *testing.T) {
+	s := Samples{"refused": {0, 7, 0}, "fewer": {-3, -1, -2}}
+	if got := s.Most("refused"); got != 7 {
+		t.Errorf("of one bad run in three: got %v, want 7", got)
+	}
+	if got := s.Most("fewer"); got != -1 {
+		t.Errorf("below zero: got %v, want -1", got)
+	}
+	if got := s.Most("unknown"); !math.IsNaN(got) {
+		t.Errorf("of nothing: got %v, want NaN", got)
+	}
+}
+
+// figure is one that stands in a bench's source.
+var figure = regexp.MustCompile(`report\.Figure\{[^{}]*\}`)
+
+// TestNoneIsOfEachRun: no bench holds the median of its runs against a limit of nothing.
+func TestNoneIsOfEachRun(t *testing.T) {
+	files, err := filepath.Glob("../../*/*.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	none := 0
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, f := range figure.FindAllString(string(text), -1) {
+			if !strings.HasSuffix(f, "Limit: 0}") {
+				continue
+			}
+			if none++; strings.Contains(f, "Median(") {
+				t.Errorf("%s judges none by the median: %s", file, f)
+			}
+		}
+	}
+	if none == 0 {
+		t.Error("there is no figure with a limit of nothing")
 	}
 }
 
