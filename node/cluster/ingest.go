@@ -43,7 +43,7 @@ type IngestConfig struct {
 	Cluster string
 	// Take does what a message asks and returns the answer as JSON. It is called by as many
 	// goroutines at once as there are lanes, never by two for one guild.
-	// traceparent is that header of the message, or "".
+	// traceparent is that header of the message, in whatever case, or "".
 	Take func(guild uint64, body []byte, traceparent string) (answer []byte)
 	// Fit says whether this node can do what it is asked as well as another; see choose.
 	Fit func() bool
@@ -103,7 +103,7 @@ func (i *Ingest) work(lane chan *nats.Msg) {
 	for {
 		select {
 		case m := <-lane:
-			answer := i.cfg.Take(ingestGuild(m.Subject), m.Data, m.Header.Get("traceparent"))
+			answer := i.cfg.Take(ingestGuild(m.Subject), m.Data, traceparent(m.Header))
 			if m.Reply == "" {
 				continue
 			}
@@ -115,6 +115,21 @@ func (i *Ingest) work(lane chan *nats.Msg) {
 			return
 		}
 	}
+}
+
+// traceparent is that header, or "". NATS keeps the case that a name was sent in, and that varies:
+// the standard has it all small, and OpenTelemetry's HeaderCarrier writes Traceparent.
+func traceparent(header nats.Header) string {
+	const name = "traceparent"
+	if value := header.Get(name); value != "" {
+		return value
+	}
+	for sent := range header {
+		if strings.EqualFold(sent, name) {
+			return header.Get(sent)
+		}
+	}
+	return ""
 }
 
 // failed hears of what no call can return: above all that messages were dropped, because the node

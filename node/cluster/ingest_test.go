@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go"
+	"go.opentelemetry.io/otel/propagation"
+	"go.opentelemetry.io/otel/trace"
 
 	"throng/node/cluster/enginetest"
 )
@@ -181,4 +183,48 @@ func TestIngestIsStopped(t *testing.T) {
 	until(t, "nothing is lost any more", func() bool { return inRow() && by["a"] == 0 })
 	proxy.Thaw()
 	until(t, "a is asked again", func() bool { return inRow() && by["a"] > 0 })
+}
+
+// TestIngestReadsTraceparent as OpenTelemetry writes it into a message, and as others do.
+func TestIngestReadsTraceparent(t *testing.T) {
+	needEngines(t)
+	server := enginetest.NATS(t)
+	node, err := NewIngest(IngestConfig{
+		NATS: NATSConfig{Servers: server.Address()}, Cluster: "test",
+		Fit:  func() bool { return true },
+		Take: func(_ uint64, _ []byte, traceparent string) []byte { return []byte(traceparent) },
+	})
+	must(t, err)
+	t.Cleanup(node.Close)
+	backend := newAsker(t, server.Address())
+
+	const parent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+	injected := nats.Header{}
+	span := trace.NewSpanContext(trace.SpanContextConfig{TraceFlags: trace.FlagsSampled,
+		TraceID: trace.TraceID{0x4b, 0xf9, 0x2f, 0x35, 0x77, 0xb3, 0x4d, 0xa6,
+			0xa3, 0xce, 0x92, 0x9d, 0x0e, 0x0e, 0x47, 0x36},
+		SpanID: trace.SpanID{0x00, 0xf0, 0x67, 0xaa, 0x0b, 0xa9, 0x02, 0xb7}})
+	propagation.TraceContext{}.Inject(trace.ContextWithSpanContext(t.Context(), span),
+		propagation.HeaderCarrier(injected))
+	for _, c := range []struct {
+		name   string
+		header nats.Header
+		want   string
+	}{
+		{"no headers", nil, ""},
+		{"other headers", nats.Header{"Nats-Msg-Id": {"1"}, "tracestate": {"a=b"}}, ""},
+		{"as the standard has it", nats.Header{"traceparent": {parent}}, parent},
+		{"by OpenTelemetry's HeaderCarrier", injected, parent},
+		{"in capitals", nats.Header{"TRACEPARENT": {parent}}, parent},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			m := nats.NewMsg("throng.guild.1.events")
+			m.Header, m.Data = c.header, []byte("{}")
+			answer, err := backend.nats.RequestMsg(m, patience)
+			must(t, err)
+			if got := string(answer.Data); got != c.want {
+				t.Errorf("got %q, want %q", got, c.want)
+			}
+		})
+	}
 }
