@@ -8,7 +8,9 @@ var whole = []Row{
 		By: []string{"node:TestShortOfMemory", "node:TestLargestGoFirst", "tuning:TestPressure",
 			"tuning:TestMemoryReader"},
 		Held: "80, 90, 95 % of the budget",
-		Benches: []string{"pressure:ended by the kernel for want of memory",
+		Benches: []string{"pressure:highest level of shedding",
+			"pressure:levels of shedding out of their order",
+			"pressure:ended by the kernel for want of memory",
 			"pressure:sessions that read and were lost under pressure"},
 	},
 	{

@@ -100,6 +100,14 @@ func (s Samples) Most(name string) float64 {
 	return slices.Max(s[name])
 }
 
+// Least is the smallest value over the runs, NaN when there is none: for what each run is to reach.
+func (s Samples) Least(name string) float64 {
+	if len(s[name]) == 0 {
+		return math.NaN()
+	}
+	return slices.Min(s[name])
+}
+
 // Ratio is the median over the runs of name's value divided by base's in the same run. It is NaN
 // when the two have not been measured equally often.
 func (s Samples) Ratio(name, base string) float64 {

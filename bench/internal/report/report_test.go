@@ -34,13 +34,19 @@ func TestMedian(t *testing.T) {
 	}
 }
 
-func TestMost(t *testing.T) {
+func TestMostAndLeast(t *testing.T) {
 	s := Samples{"refused": {0, 7, 0}, "fewer": {-3, -1, -2}}
 	if got := s.Most("refused"); got != 7 {
 		t.Errorf("of one bad run in three: got %v, want 7", got)
 	}
 	if got := s.Most("fewer"); got != -1 {
 		t.Errorf("below zero: got %v, want -1", got)
+	}
+	if got := s.Least("fewer"); got != -3 {
+		t.Errorf("the smallest: got %v, want -3", got)
+	}
+	if got := s.Least("unknown"); !math.IsNaN(got) {
+		t.Errorf("the smallest of nothing: got %v, want NaN", got)
 	}
 	if got := s.Most("unknown"); !math.IsNaN(got) {
 		t.Errorf("of nothing: got %v, want NaN", got)
