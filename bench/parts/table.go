@@ -39,6 +39,7 @@ const (
 	nodes      = "Among nodes"
 	hostile    = "What a client may send"
 	streams    = "Compressed streams: what zstd-stream costs"
+	seeing     = "Looking inside"
 
 	nanosToMicros = 1e-3
 	nanosToMillis = 1e-6
@@ -121,4 +122,7 @@ var parts = []part{
 		nanosToMicros, "µs", noLimit},
 	{streams, "that, against 128 KiB of history too", "wire", "HistoryFrame", "ns/op",
 		nanosToMicros, "µs", noLimit},
+
+	{seeing, "what tracing adds to a delivery that is not sampled", "small", "Trace/*",
+		"not-sampled-extra-ns", 1, "ns", 5},
 }
