@@ -68,7 +68,7 @@ func (s *stalls) note(w *stopwatch, now, span, worked int64) {
 		c = caught{}
 	}
 	one := stall{
-		at: time.Now(), owner: w.name, kind: w.kind, guild: w.guild, messages: w.count,
+		at: time.Now(), owner: w.name, kind: w.kind, guild: w.guild, messages: int64(w.looked),
 		span: span, worked: worked, stack: c.stack,
 	}
 	if c.noted {

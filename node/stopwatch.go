@@ -15,7 +15,8 @@ import (
 // that follow on each other are a run, which is timed as one: its end is the beginning of the next,
 // so that a run costs one reading, and one that stands alone two. Under load, when it matters,
 // nearly all runs are long; they end after runMessagesMax, so that what one message has taken can
-// be told from the others (see timing.add).
+// be told from the others (see timing.add). Messages that take so long that a run of them could
+// hide one that passes the stall limit are timed one by one: the clock costs next to nothing there.
 //
 // Who watches for owners that are stuck (see watchdog) has to see what this one is at: the
 // beginning of the run and its kind in one word, and the guild in another, each 2.4 ns to write.
@@ -36,6 +37,7 @@ type stopwatch struct {
 	guild   wire.Snowflake
 	count   int64 // messages of the run that are done, or being done
 	looked  int   // messages since the clock was read
+	most    int   // of looked: then it is read again
 	began   int64
 
 	// Atomic: written by the owner, read by the watchdog. at is 0 while the owner rests.
@@ -57,8 +59,13 @@ func (w *stopwatch) init(c *core, kind string, index int, ring func()) {
 	w.core, w.stalls, w.ring = c, c.stalls, ring
 }
 
-// runMessagesMax messages are timed together at most.
-const runMessagesMax = 32
+// runMessagesMax messages are timed together at most, and only one if so many usually take more
+// than one of runsInLimit parts of the stall limit. A run that passes the limit has then taken that
+// many times the usual, and what stands out in it is known to one part.
+const (
+	runMessagesMax = 32
+	runsInLimit    = 16
+)
 
 // The word that says what an owner is at: when it began, and with what.
 const (
@@ -74,22 +81,33 @@ var clockBase = time.Now()
 
 // on says what the owner does from now on: one more of this kind, for this guild, 0 being none.
 func (w *stopwatch) on(kind messageKind, guild wire.Snowflake) {
-	if w.running && w.kind == kind && w.guild == guild && w.looked < runMessagesMax {
+	if !w.joins(kind, guild) {
+		w.cut(kind, guild, nanos())
+	}
+}
+
+// joins counts one more in the run that is going on, if it is to be part of that.
+func (w *stopwatch) joins(kind messageKind, guild wire.Snowflake) bool {
+	if w.running && w.kind == kind && w.guild == guild && w.looked < w.most {
 		w.looked++
 		w.count++
-		return
+		return true
 	}
-	now := nanos()
+	return false
+}
+
+// cut ends the run, if there is one, and begins the next.
+func (w *stopwatch) cut(kind messageKind, guild wire.Snowflake, now int64) {
 	if w.running {
 		w.end(now)
 	}
-	w.begin(kind, guild, now)
-}
-
-func (w *stopwatch) begin(kind messageKind, guild wire.Snowflake, now int64) {
 	w.running, w.kind, w.guild, w.began, w.count, w.looked = true, kind, guild, now, 1, 1
+	w.most = runMessagesMax
 	if w.stalls == nil {
 		return
+	}
+	if !w.timings[kind].brief(w.stalls.limit.Load() / (runMessagesMax * runsInLimit)) {
+		w.most = 1
 	}
 	if g := uint64(guild); w.atGuild.Load() != g {
 		w.at.Store(0) // Or the watchdog takes one's guild for the other's.
@@ -128,7 +146,8 @@ func (w *stopwatch) end(now int64) {
 		worked = w.clock.worked(span, now)
 		t.worked = max(t.worked, worked)
 	}
-	if w.stalls != nil && longest >= w.stalls.limit.Load() {
+	// In a run of several that takes so long one stands out; see runsInLimit.
+	if w.stalls != nil && span >= w.stalls.limit.Load() {
 		w.stalls.note(w, now, longest, worked)
 	}
 }

@@ -88,6 +88,7 @@ func TestQuantiles(t *testing.T) {
 // TestStopwatchCutsRuns has an owner do things, and looks at what is counted as what.
 func TestStopwatchCutsRuns(t *testing.T) {
 	w := stopwatch{stalls: newStalls(slog.New(slog.DiscardHandler))}
+	w.stalls.limit.Store(int64(time.Hour)) // However slow the machine is, these are brief.
 	const messages = 100
 	for range messages {
 		w.on(kindPublish, 1)
@@ -95,8 +96,9 @@ func TestStopwatchCutsRuns(t *testing.T) {
 	if _, kind, guild, ok := w.doing(); !ok || kind != kindPublish || guild != 1 {
 		t.Errorf("it is at %v of guild %d: %v", kind, guild, ok)
 	}
-	// The clock has been read where runs of 32 ended, and not for the fourth, which goes on.
-	if got := w.timings[kindPublish].count; got != messages/runMessagesMax*runMessagesMax {
+	// The clock has been read after the first, of which nothing was known, and where runs of 32
+	// ended, and not for the fourth, which goes on.
+	if got := w.timings[kindPublish].count; got != 1+messages/runMessagesMax*runMessagesMax {
 		t.Errorf("%d are booked", got)
 	}
 	w.on(kindPublish, 2)
@@ -115,6 +117,64 @@ func TestStopwatchCutsRuns(t *testing.T) {
 	}
 	if _, _, _, ok := w.doing(); ok {
 		t.Error("it rests, and is said not to")
+	}
+}
+
+// TestRunsHideNoStall has messages of known length follow on each other: each that passes the limit
+// is written down, and nothing else is, whatever is usual for its kind.
+func TestRunsHideNoStall(t *testing.T) {
+	const limit = 50 * time.Millisecond
+	for _, c := range []struct {
+		name                string
+		usual, others, long time.Duration
+	}{
+		{"of a brief kind", time.Microsecond, time.Microsecond, 60 * time.Millisecond},
+		{"that just passes it", 90 * time.Microsecond, time.Microsecond, limit},
+		{"among brief ones of a kind that takes long", 10 * time.Millisecond, time.Millisecond,
+			60 * time.Millisecond},
+		{"of a kind that takes nearly as long", 40 * time.Millisecond, 40 * time.Millisecond, limit},
+		{"of which there were none before", 0, time.Millisecond, 60 * time.Millisecond},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			w := stopwatch{stalls: newStalls(slog.New(slog.DiscardHandler))}
+			w.stalls.limit.Store(int64(limit))
+			now := int64(0)
+			do := func(took time.Duration, times int) {
+				for range times {
+					if !w.joins(kindPublish, 1) {
+						w.cut(kindPublish, 1, now)
+					}
+					now += int64(took)
+				}
+			}
+			if c.usual > 0 {
+				do(c.usual, 10*runMessagesMax)
+			}
+			do(c.others, runMessagesMax/2)
+			do(c.long, 1)
+			do(c.others, 2*runMessagesMax)
+			w.end(now)
+			kept, count := w.stalls.newest()
+			if count != 1 {
+				t.Fatalf("%d are written down, want 1: %+v", count, kept)
+			}
+			got, part := time.Duration(kept[0].span), limit/runsInLimit
+			if got < c.long-part || got > c.long+part {
+				t.Errorf("it is said to have taken %v, want %v", got, c.long)
+			}
+		})
+	}
+}
+
+// TestStallOfWhatIsNotCounted: what is begun here and counted where it is done may take long too.
+func TestStallOfWhatIsNotCounted(t *testing.T) {
+	w := stopwatch{stalls: newStalls(slog.New(slog.DiscardHandler))}
+	w.cut(kindJoin, 1, 0)
+	w.uncount()
+	w.end(int64(time.Second))
+	if kept, _ := w.stalls.newest(); len(kept) != 1 || kept[0].span != int64(time.Second) ||
+		kept[0].messages != 1 {
+		t.Errorf("got %+v", kept)
 	}
 }
 

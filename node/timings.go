@@ -24,7 +24,7 @@ func bucketOf(span int64) int {
 }
 
 // add takes note of a run: so many calls, which took so long together. It returns how long the
-// longest of them was.
+// longest of them was, or all of it when none is counted.
 //
 // What each took is not known, and the calls are taken to have been alike, until the run is longer
 // than twice what so many have cost on the average so far. Then all but one are taken to have been
@@ -33,7 +33,7 @@ func bucketOf(span int64) int {
 func (t *timing) add(count, span int64) (longest int64) {
 	if count == 0 {
 		t.sum += span // Of something that was begun here and is counted where it is done.
-		return 0
+		return span
 	}
 	usual := span / count
 	longest = usual
@@ -51,6 +51,12 @@ func (t *timing) add(count, span int64) (longest int64) {
 	t.spread[bucketOf(usual)] += uint64(count - 1)
 	t.spread[bucketOf(longest)]++
 	return longest
+}
+
+// brief says whether a call usually takes no longer than that: false before there was one. It is
+// asked for each run, and a division would be a tenth of what that costs.
+func (t *timing) brief(span int64) bool {
+	return t.count > 0 && float64(t.sum) <= float64(t.count)*float64(span)
 }
 
 // merge adds another owner's.
