@@ -12,9 +12,9 @@ var peers = []Row{
 	},
 	{
 		Fault: "a tenth of the receivers freezes in a burst",
-		Then:  "what is held is bounded by the journals, each frozen one is counted once",
+		Then:  "what waits for them is held once a loop, and each is closed and counted once",
 		By:    []string{"node:TestTenthStopsReading", "store:TestSlowSessionIsLostNotWrong"},
-		Held:  "5 of 50; journals within -journal",
+		Held:  "5 of 50, at 3/4 of the journal; of 200 KB each, not half is in their sockets",
 		Benches: []string{"pressure:ended by the kernel for want of memory",
 			"pressure:sessions that read and were lost under pressure"},
 	},
