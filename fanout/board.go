@@ -37,7 +37,8 @@ type Board struct {
 // turn, and their receivers are written before others.
 func NewBoard(out *store.Outbox, smallMax int, h HistoryLimits) *Board {
 	return &Board{out: out, smallMax: smallMax, numbers: map[wire.Snowflake]uint32{},
-		relays: []*relay{nil}, histories: histories{limits: h}}
+		relays: []*relay{nil}, histories: histories{limits: h, made: uint16(h.Seed),
+			place: uint32(h.Seed >> 32)}}
 }
 
 // Private is what a step wants to say to one session alone. The loop encodes it for that session.

@@ -13,6 +13,9 @@ import (
 type HistoryLimits struct {
 	Max          int // of a loop
 	ReceiversMin int // that an event has to have on such streams here
+	// Seed tells these histories from those of a process that was here before, whose frames are in
+	// the journal still: of two with one number and place the wrong one would be copied from.
+	Seed uint64
 }
 
 // historyVariant is what histories are of.

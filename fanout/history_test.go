@@ -86,6 +86,40 @@ func TestWhatFewHearIsNotInTheHistory(t *testing.T) {
 	}
 }
 
+// TestHistoriesOfTwoProcesses: a session that was taken over has been sent the frames of the process
+// before, and the history of this one is another although it has the same events at the same places.
+func TestHistoriesOfTwoProcesses(t *testing.T) {
+	const events = 30
+	modes := func(before, now uint64) wire.Mode {
+		old := newBand(t, HistoryLimits{Max: 1, ReceiversMin: 1, Seed: before})
+		h := old.joins(1, 0)
+		for range events {
+			old.say(1, nil)
+		}
+		next := newBand(t, HistoryLimits{Max: 1, ReceiversMin: 1, Seed: now})
+		next.joins(1, 0)
+		for range events {
+			next.say(1, nil)
+		}
+		taken := next.joins(1, 0)
+		*next.at[taken.Slot] = *old.at[h.Slot]
+		next.say(1, nil)
+		for m, n := range next.modes[taken.Slot] {
+			if n > 0 {
+				return wire.Mode(m)
+			}
+		}
+		return wire.ModeCount
+	}
+	const seed = 7<<32 | 5
+	if m := modes(seed, seed); m != wire.ModeHistory {
+		t.Errorf("with one history the first event is packed against %v", m)
+	}
+	if m := modes(seed, 9<<32|5); m != wire.ModeTemplate {
+		t.Errorf("with another's history the first event is packed against %v", m)
+	}
+}
+
 // TestHistoriesStayWhereTheyAre: more guilds than may have one do not take it from each other, and
 // one that is not used for long goes to who needs it; with its receivers it ends.
 func TestHistoriesStayWhereTheyAre(t *testing.T) {

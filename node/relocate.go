@@ -47,8 +47,8 @@ func (k *socket) say(frame func(dst []byte, v wire.Variant) []byte) {
 // teachStranger teaches a stream that another node has begun, before its first dispatch: what its
 // decoder knows is that node's, and so is the window.
 func (k *socket) teachStranger() {
-	if k.opening.far && k.relocates() && !k.zstd.Forbidden() {
-		k.zstd.Forbid()
+	if k.opening.far && k.relocates() && !k.zstd.Narrowed() {
+		k.zstd.Narrow()
 		k.say(wire.AppendLesson)
 	}
 }

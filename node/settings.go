@@ -1,6 +1,7 @@
 package node
 
 import (
+	"math/rand/v2"
 	"time"
 
 	"throng/fanout"
@@ -63,7 +64,7 @@ func settingsOf(cfg Config) settings {
 		contextBytes:      int64(cfg.CompressContext),
 		window:            uint32(cfg.CompressWindow),
 		histories: fanout.HistoryLimits{Max: tuning.HistoriesMax,
-			ReceiversMin: tuning.HistoryReceiversMin},
+			ReceiversMin: tuning.HistoryReceiversMin, Seed: rand.Uint64()},
 		sealBytesMin: tuning.PayloadCompressBytesMin,
 		node:         name,
 		publicURL:    cfg.PublicURL,

@@ -71,7 +71,7 @@ func (l *loop) matchStream(k *socket, s *session) bool {
 	k.variant = s.variant
 	if k.relocates() {
 		// What its decoder knows is the compressor's, and so is the window.
-		k.zstd.Forbid()
+		k.zstd.Narrow()
 		k.say(wire.AppendLesson)
 	}
 	return true

@@ -53,7 +53,7 @@ func (c *crowd) visit(t *testing.T, r *rand.Rand) (modes [ModeCount]int) {
 		l.seq = streamSeqMax - uint32(r.IntN(len(c.events)))
 	}
 	if r.IntN(8) == 0 {
-		l.at.Forbid() // As on another node's window, of which this one knows nothing.
+		l.at.Narrow() // As on another node's window, of which this one knows nothing.
 		l.window = WindowBytesMax
 	}
 	from := 0

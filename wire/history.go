@@ -10,8 +10,13 @@ import "bytes"
 // What a stream knows of it is in Stream: where in the history its last frame ended, and how far
 // back the two agree. A frame of anything else ends the agreement, and so does an event that a
 // session does not get; the next one begins it anew. So nothing is kept per event or per relay,
-// and nobody has to say which sessions agree: a heartbeat's answer costs its session a few larger
-// frames, 41 seconds apart.
+// and nobody has to say which sessions agree.
+//
+// A heartbeat's answer comes every 41 seconds, which in a guild with an event a second would end
+// the agreement before it is worth anything: such a session got 111 bytes an event, and in a slower
+// guild 124. So each dispatch has room for one: blanks, in a block of four bytes, that are left out
+// when an answer went before it. With that it is 86 at any pace, of which the blanks are the four
+// (bench/compression, "between").
 //
 // A per-session list of where each event stands was rejected: it is 4 bytes per event and session,
 // and a search per match and receiver, to read across what came between.
@@ -20,18 +25,20 @@ import "bytes"
 type History struct {
 	id     uint16
 	place  uint32 // where the next frame begins
-	packer *packer
 	source source
 	last   *Dispatch // what frame is of
 	frame  Frame
+	torn   bool // a frame was begun and not finished
 }
 
 const (
 	// historyBytesMax of text are kept, half of which goes when it is full. An event of
-	// bench/corpus takes 103 bytes with 64 KB, 95 with 200 KB, 114 with 16 KB.
+	// bench/corpus takes 86 bytes with it, 91 with half as much, 83 with twice.
 	historyBytesMax = 128 << 10
 	// historyNear is how far matches go back for streams that agree for a short time only.
 	historyNear = 8 << 10
+	// historyApart is far from any place that a frame of the same history may have.
+	historyApart = 1 << 30
 	// historyRich of text have the shapes of a guild's events many times.
 	historyRich = 32 << 10
 )
@@ -42,7 +49,7 @@ const HistoryBytes = historyBytesMax + 4*historyBytesMax + 4<<hashBitsMax
 // NewHistory makes the history with a number, which is not 0 and no other's in a long time, that
 // begins at some place.
 func NewHistory(id uint16, place uint32) *History {
-	h := &History{packer: newPacker(lessonOf(EncodingJSON))}
+	h := &History{}
 	h.source.reset(make([]byte, historyBytesMax))
 	h.Begin(id, place)
 	return h
@@ -50,7 +57,7 @@ func NewHistory(id uint16, place uint32) *History {
 
 // Begin forgets everything and begins as NewHistory does.
 func (h *History) Begin(id uint16, place uint32) {
-	h.id, h.place, h.last, h.frame = id, place, nil, Frame{}
+	h.id, h.place, h.last, h.frame, h.torn = id, place, nil, Frame{}, false
 	h.source.text = h.source.text[:0]
 	h.source.clear()
 }
@@ -67,14 +74,19 @@ func (h *History) Frame(d *Dispatch) Frame {
 	if d.head != nil || len(text) > eventTextMax || bytes.IndexByte(text, 0xff) >= 0 {
 		return f // Who gets it begins anew with the next.
 	}
-	h.append(bytes.Repeat([]byte{0xff}, streamPrefixJSON))
+	if h.torn {
+		h.Begin(h.id, h.place+historyApart) // A panic was recovered from.
+	}
+	h.torn = true
+	h.append(bytes.Repeat([]byte{0xff}, historyStart))
+	packer := takePacker(EncodingJSON)
 	var versions []version
 	for _, most := range []int{historyBytesMax, historyNear} {
-		h.packer.finder.reachMax = most
+		packer.finder.reachMax = most
 		// With so much to copy from, the template is not missed: a stream that it has left goes on.
 		// It saves 2 bytes in a hundred at most.
 		template := len(h.source.text) < historyRich
-		blocks, reach := h.packer.appendKept(nil, text, eventDepth, template, &h.source)
+		blocks, reach := packer.appendKept(nil, text, eventDepth, template, &h.source)
 		if reach > 0 {
 			versions = append(versions, version{blocks, uint32(reach), template})
 		}
@@ -82,9 +94,11 @@ func (h *History) Frame(d *Dispatch) Frame {
 			break // The nearer one would be the same.
 		}
 	}
+	packers[EncodingJSON].Put(packer)
 	h.frame.Bytes = appendHistoryParcel(nil, f.Bytes, h.id, h.place, versions)
-	h.place += uint32(streamPrefixJSON + len(text))
+	h.place += uint32(historyStart + len(text))
 	h.append(text)
+	h.torn = false
 	return h.frame
 }
 

@@ -18,7 +18,6 @@ type parcel []byte
 const (
 	parcelHeaderBytes  = 12
 	versionHeaderBytes = 12
-	versionsMax        = 4
 
 	// eventTextMax is the longest text for which there are versions: what is longer, READY or a
 	// guild, is for one session, and its own text is dictionary enough.
@@ -89,18 +88,22 @@ const (
 // Stream is where the decoder of a zstd connection is, as far as what it is sent depends on that.
 // The zero value is a stream that has been taught nothing yet. See AppendStreamed.
 type Stream struct {
-	template uint32 // how far back the template begins; 0 for nowhere in the window
+	// template is how far back it begins, 0 for nowhere in the window, and narrow.
+	template uint32
 	place    uint32 // in the history: where the next frame has to begin
-	run      uint16 // how much of the history before that is in the stream just so, in runUnits
-	history  uint16 // which history; 0 for none
+	// run is how much of the history before that is in the stream just so, in runUnits, and
+	// runSpent when the next frame's slack has been used.
+	run     uint16
+	history uint16 // which history; 0 for none
 }
 
 const (
-	runUnit = 16
-	runMax  = 1<<16 - 1
+	runUnit  = 16
+	runMax   = 1<<15 - 1
+	runSpent = 1 << 15
 
-	// templateNever is the template of a stream that is not to have one: its window may be small.
-	templateNever = 1<<32 - 1
+	// narrow is set for streams whose frame nobody here began. See Narrow.
+	narrow = 1 << 31
 )
 
 // Mode is what a frame was packed against.
@@ -129,7 +132,12 @@ const (
 	streamDigits     = 8
 	streamSeqMax     = 1e8 - 1
 	streamPrefixJSON = len(streamHead) + streamDigits
-	streamPrefixETF  = 6 + 6 + 1 + HoleBytesETF
+	// streamSlack is a heartbeat's answer. A dispatch of a history has so many blanks behind its
+	// number, in a block of four bytes, and none if the stream was told so much of its own just
+	// before: then all that follows is where the history has it, as if nothing had come between.
+	streamSlack     = len(controlHead + "11" + controlBody + "null" + controlTail)
+	historyStart    = streamPrefixJSON + streamSlack
+	streamPrefixETF = 6 + 6 + 1 + HoleBytesETF
 )
 
 // AppendStreamed appends the frame of a parcel for a session's number on a connection whose window
@@ -138,21 +146,32 @@ const (
 func AppendStreamed(dst []byte, p []byte, seq uint32, s *Stream, window uint32) ([]byte, Packed) {
 	text := binary.LittleEndian.Uint32(p)
 	e := Encoding(p[10])
+	window = s.within(window)
 	dst, start := openFrame(dst)
 	dst, prefix := appendStreamPrefix(dst, e, seq)
+	told := parcel(p).told(prefix)
+	if told && s.run&runSpent == 0 {
+		dst = appendBlanks(dst, streamSlack)
+		prefix += streamSlack
+	}
 	size := uint32(prefix) + text
-	aligned := prefix == streamPrefixJSON || e != EncodingJSON
-	blocks, mode := s.choose(p, uint32(prefix), window, aligned)
+	blocks, mode := s.choose(p, uint32(prefix), window, told)
 	l := lessonOf(e)
-	back := s.template + uint32(prefix)
+	back := s.back() + uint32(prefix)
 	for len(blocks) > 0 {
 		var n uint32
 		dst, blocks, n = l.AppendRelocated(dst, blocks, back, 0)
 		back += n
 	}
 	dst, _ = closeFrame(dst, start, OpcodeBinary)
-	s.moveOn(p, size, window, aligned)
+	s.moveOn(p, size, window, told)
 	return dst, Packed{mode, int(size)}
+}
+
+// told says whether a parcel's frame is what a history has of it, with a number before it that
+// takes so many bytes: what lies before one that is wider is at other distances.
+func (p parcel) told(prefix int) bool {
+	return binary.LittleEndian.Uint16(p[8:]) != 0 && prefix == streamPrefixJSON
 }
 
 func appendStreamPrefix(dst []byte, e Encoding, seq uint32) (out []byte, prefix int) {
@@ -182,18 +201,13 @@ func appendStreamPrefix(dst []byte, e Encoding, seq uint32) (out []byte, prefix 
 	return dst, prefix
 }
 
-// choose takes the first version that the stream can read. aligned says that the number is as wide
-// as a history has it: what lies before one that is wider is at other distances.
-func (s *Stream) choose(p parcel, prefix, window uint32, aligned bool) (blocks []byte, mode Mode) {
+// choose takes the first version that the stream can read.
+func (s *Stream) choose(p parcel, prefix, window uint32, told bool) (blocks []byte, mode Mode) {
 	text := binary.LittleEndian.Uint32(p)
-	template := s.template != 0 && !s.Forbidden() && s.template+prefix+text <= window
+	template := s.back() != 0 && s.back()+prefix+text <= window
 	var run uint32
-	if h := binary.LittleEndian.Uint16(p[8:]); aligned && h != 0 && h == s.history &&
-		binary.LittleEndian.Uint32(p[4:]) == s.place {
-		run = uint32(s.run)*runUnit + prefix
-	}
-	if s.Forbidden() {
-		window = WindowBytesMin // Nobody here knows it.
+	if told && s.goesOn(p) {
+		run = uint32(s.run&^runSpent)*runUnit + uint32(historyStart)
 	}
 	// A match at the text's end reaches further back by the text: that has to be in the window.
 	run = min(run, window-min(window, text))
@@ -217,41 +231,64 @@ func (s *Stream) choose(p parcel, prefix, window uint32, aligned bool) (blocks [
 	panic("wire: a parcel without a version for everybody")
 }
 
+// goesOn says whether a parcel is what comes next in the history of which the stream has the end.
+func (s *Stream) goesOn(p parcel) bool {
+	return binary.LittleEndian.Uint16(p[8:]) == s.history &&
+		binary.LittleEndian.Uint32(p[4:]) == s.place
+}
+
 // moveOn notes that a parcel's frame has been sent.
-func (s *Stream) moveOn(p parcel, size, window uint32, aligned bool) {
+func (s *Stream) moveOn(p parcel, size, window uint32, told bool) {
 	s.age(size, window)
-	h, place := binary.LittleEndian.Uint16(p[8:]), binary.LittleEndian.Uint32(p[4:])
-	switch {
-	case h == 0 || !aligned:
+	if !told {
 		s.run, s.history = 0, 0
-	case h == s.history && place == s.place:
-		s.run = uint16(min(uint32(s.run)+size/runUnit, runMax))
-		s.place += size
-	default:
-		s.run, s.history, s.place = uint16(min(size/runUnit, runMax)), h, place+size
+		return
 	}
+	whole := uint32(historyStart) + binary.LittleEndian.Uint32(p)
+	if s.goesOn(p) {
+		s.run = uint16(min(uint32(s.run&^runSpent)+whole/runUnit, runMax))
+	} else {
+		s.run, s.history = uint16(min(size/runUnit, runMax)), binary.LittleEndian.Uint16(p[8:])
+		s.place = binary.LittleEndian.Uint32(p[4:])
+	}
+	s.place += whole
 }
 
 // age moves the template away, and forgets it when it has left the window.
 func (s *Stream) age(size, window uint32) {
-	if s.template == 0 || s.Forbidden() {
+	if s.back() == 0 {
 		return
 	}
-	if s.template += size; s.template > window {
-		s.template = 0
+	if s.template += size; s.back() > window {
+		s.teach(0)
 	}
+}
+
+// back is how far back the template begins, 0 for nowhere in the window.
+func (s *Stream) back() uint32 { return s.template &^ narrow }
+
+// teach puts the template at a distance.
+func (s *Stream) teach(back uint32) { s.template = s.template&narrow | back }
+
+// within is how much of a window the stream has for certain.
+func (s *Stream) within(window uint32) uint32 {
+	if s.template&narrow != 0 {
+		return WindowBytesMin
+	}
+	return window
 }
 
 // Wants says that the template has to be sent again, before it leaves the window or since it has.
 func (s *Stream) Wants(window uint32) bool {
-	return s.template != templateNever && (s.template == 0 || s.template > window/2)
+	return s.back() == 0 || s.back() > s.within(window)/2
 }
 
-// Forbid keeps a stream from having a template.
-func (s *Stream) Forbid() { s.template = templateNever }
+// Narrow makes the stream one that another node has begun, or a compressor of its own, so that its
+// window may be the smallest. What its decoder was taught is forgotten.
+func (s *Stream) Narrow() { *s = Stream{template: narrow} }
 
-// Forbidden says that Forbid was called.
-func (s *Stream) Forbidden() bool { return s.template == templateNever }
+// Narrowed says that Narrow was called.
+func (s *Stream) Narrowed() bool { return s.template&narrow != 0 }
 
 // Said is what frames for one connection alone add to its stream. See Stream.Say.
 type Said struct {
@@ -268,15 +305,18 @@ func (s *Stream) Say(d Said, window uint32) {
 	if d.Text == 0 {
 		return
 	}
-	s.run, s.history = 0, 0
+	if s.history != 0 && int(d.Text) == streamSlack && d.Taught == 0 && s.run&runSpent == 0 {
+		s.run |= runSpent
+	} else {
+		s.run, s.history = 0, 0
+	}
 	switch {
-	case s.Forbidden():
 	case d.Text == saidMax:
-		s.template = 0
+		s.teach(0)
 	case d.Taught > 0:
-		s.template = uint32(d.Taught)
+		s.teach(uint32(d.Taught))
 	default:
-		s.age(uint32(d.Text), window)
+		s.age(uint32(d.Text), s.within(window))
 	}
 }
 

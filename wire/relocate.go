@@ -23,8 +23,8 @@ import (
 //	how far back the template begins + where in the block - where in the template
 //
 // of which the connection contributes one number. So the search for matches and the literals' code
-// are done once per event, and per connection the offsets alone are packed. See
-// BenchmarkAppendRelocated.
+// are done once per event, and once more per loop for a history, and per connection the offsets
+// alone are packed. See BenchmarkAppendRelocated.
 //
 // What a sequence says goes into one stream of bits, backwards, in three codes whose states are
 // interwoven: each step of each state writes some bits, and how many depends on what follows. Those
@@ -61,11 +61,12 @@ import (
 // from the start, which is why positions may wrap.
 //
 // What was measured, on the events of bench/corpus with 19 bytes of number and frame: 160 bytes
-// against the template alone, 107 with 128 KB of history; zstd of the connection's own at level 3,
-// with a window of 256 KB, 101, zlib at level 6 115. A guild's GUILD_CREATE as the dictionary was
-// tried in the place of the history: 153 bytes in place of 150 at that time. It has roles and
-// channels, and of members hardly anybody but the session's own; if it had all authors it would be
-// 128, and cost 8 bytes for each guild of each session.
+// against the template alone, 107 with the first 84 KB of a history; see bench/compression for now,
+// beside zstd's and zlib's own. A guild's GUILD_CREATE as the dictionary was tried in the place of
+// the history: 153 bytes in place of 150 at that time. It has roles and channels, and of members
+// hardly anybody but the session's own; if it had all authors it would be 128, and cost 8 bytes for
+// each guild of each session. That would still be worth it for who hears several guilds in turns,
+// and so has no agreement with any: such a session has the template alone.
 //
 // What was rejected: to search with libzstd's or Go's encoder against the template as a dictionary,
 // which give no sequences but finished blocks; repeat codes of the block before, which need a block
@@ -190,12 +191,21 @@ func packSequences(buf []byte, at int, sequences []byte, steps *offsetTable,
 // The types of a block (RFC 8878 3.1.1.2.3), none of which is the last of the frame.
 const (
 	blockRaw        = 0
+	blockRepeated   = 1
 	blockCompressed = 2
 )
 
 func putBlockHeader(dst []byte, size, kind int) {
 	head := size<<3 | kind<<1
 	dst[0], dst[1], dst[2] = byte(head), byte(head>>8), byte(head>>16)
+}
+
+// appendBlanks appends so many blanks, in four bytes. REQUIRES: n <= zstdBlockBytesMax.
+func appendBlanks(dst []byte, n int) []byte {
+	start := len(dst)
+	dst = append(dst, 0, 0, 0, ' ')
+	putBlockHeader(dst[start:], n, blockRepeated)
+	return dst
 }
 
 // appendRawBlock appends text as it is. REQUIRES: len(text) <= zstdBlockBytesMax.

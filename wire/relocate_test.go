@@ -86,11 +86,15 @@ func (l *listener) ack() {
 
 func (l *listener) hear(d *Dispatch, f Frame) {
 	l.seq++
+	spent := l.at.run&runSpent != 0
 	frame, packed := AppendStreamed(nil, f.Bytes, l.seq, &l.at, l.window)
 	_, payload, _ := splitFrame(frame)
 	l.sent = append(l.sent, payload...)
-	prefix, _ := appendStreamPrefix(nil, l.e, l.seq)
+	prefix, n := appendStreamPrefix(nil, l.e, l.seq)
 	l.want = append(l.want, prefix[zstdBlockHeader:]...)
+	if parcel(f.Bytes).told(n) && !spent {
+		l.want = append(l.want, bytes.Repeat([]byte{' '}, streamSlack)...)
+	}
 	l.want = append(l.want, DispatchText(nil, l.e, d.name, d.Body())...)
 	l.modes[packed.Mode]++
 }
@@ -166,6 +170,86 @@ func TestRelocatedStreamsDecode(t *testing.T) {
 				t.Errorf("modes were used so often: %v", modes)
 			}
 		})
+	}
+}
+
+// TestAnswersLeaveTheAgreement: a heartbeat's answer between two events of a history is made up for
+// by the next; two of them are not, nor is anything else of the session's own.
+func TestAnswersLeaveTheAgreement(t *testing.T) {
+	r := rand.New(rand.NewPCG(6, 6))
+	h, l := NewHistory(1, 1<<32-20_000), newListener(t, EncodingJSON, 1<<20)
+	hear := func() Mode {
+		before := l.modes
+		d := talk(r, 0)
+		for d.name != "MESSAGE_CREATE" {
+			d = talk(r, 0)
+		}
+		l.hear(d, h.Frame(d))
+		for m := range l.modes {
+			if l.modes[m] > before[m] {
+				return Mode(m)
+			}
+		}
+		return ModeCount
+	}
+	for range 40 {
+		hear()
+	}
+	for i := range 20 {
+		l.ack()
+		if m := hear(); m != ModeHistory {
+			t.Errorf("behind answer %d an event is packed against %v", i, m)
+		}
+	}
+	for name, say := range map[string]func(){
+		"two answers": func() { l.ack(); l.ack() },
+		"a dispatch of its own": func() {
+			d := NewDispatch("READY", []byte(`{}`), nil)
+			l.hear(d, d.Frame(VariantOf(EncodingJSON, CompressionZstd)))
+		},
+	} {
+		say()
+		if m := hear(); m != ModeTemplate {
+			t.Errorf("behind %s an event is packed against %v", name, m)
+		}
+		for range 40 {
+			hear()
+		}
+	}
+	if _, answer, _ := splitFrame(AppendHeartbeatAck(nil, 0)); len(answer) != streamSlack {
+		t.Errorf("an answer has %d bytes, and the slack %d", len(answer), streamSlack)
+	}
+	l.check(t)
+}
+
+// TestNarrowStreams: one that was begun elsewhere is taught anew and has the template from then on,
+// as far as the smallest window reaches.
+func TestNarrowStreams(t *testing.T) {
+	l := newListener(t, EncodingJSON, 1<<20)
+	l.at.Narrow()
+	if !l.at.Wants(l.window) {
+		t.Fatal("it does not want to be taught")
+	}
+	l.ack()
+	lost := 0
+	for i := range 600 {
+		d := talk(rand.New(rand.NewPCG(9, uint64(i))), i)
+		before := l.modes[ModeTemplate]
+		l.hear(d, d.Frame(VariantOf(EncodingJSON, CompressionZstd)))
+		if l.modes[ModeTemplate] == before {
+			if lost == 0 && l.at.back() != 0 {
+				t.Errorf("event %d of one with the template %d back was packed without", i, l.at.back())
+			}
+			lost++
+		}
+	}
+	if l.modes[ModeTemplate] == 0 || lost == 0 {
+		t.Errorf("modes %v: the template is used while it is within %d bytes", l.modes,
+			WindowBytesMin)
+	}
+	l.check(t)
+	if !l.at.Wants(l.window) {
+		t.Error("it does not want to be taught again")
 	}
 }
 

@@ -8,7 +8,7 @@ import "math/bits"
 // carries a state per kind; which state it comes to depends on the codes alone.
 
 // The codes in use. What would need a higher one is divided, or goes raw: so all that a sequence
-// has beside its offset fits into sequenceChunkBits.
+// has beside its offset fits into chunkBitsMax.
 const (
 	litCodes   = 32 // up to litRunMax literals
 	matchCodes = 46 // up to matchBytesMax

@@ -1,6 +1,9 @@
 package wire
 
-import "math/bits"
+import (
+	"bytes"
+	"math/bits"
+)
 
 // Train finds the tables for texts that are packed against a template. Tables and sequences depend
 // on each other, so it goes round a few times.
@@ -33,12 +36,19 @@ func (l *lesson) count(texts [][]byte) (t Tables) {
 	lits, matches := make([]int, litCodes), make([]int, matchCodes)
 	offsets := make([]int, offsetCodes)
 	total := uint32(0)
+	h := NewHistory(1, 0)
 	for i, text := range texts {
 		p.finder.template, p.finder.history, p.finder.depth = &l.source, nil, teachingDepth
-		if i%trainAloneShare == 0 {
+		switch {
+		case i%trainAloneShare == 0:
 			p.finder.template = nil
+		case i%trainAloneShare >= trainHistoryFrom:
+			p.finder.history, p.finder.reachMax = &h.source, historyBytesMax
 		}
 		p.divide(text)
+		p.finder.history = nil
+		h.append(bytes.Repeat([]byte{0xff}, historyStart))
+		h.append(text)
 		for _, b := range p.literals {
 			t.Literals[b]++
 			total++
@@ -67,7 +77,8 @@ func (l *lesson) count(texts [][]byte) (t Tables) {
 const (
 	trainWindow = 1 << 20
 	// trainAloneShare: one text in so many goes without the template, as guilds and READY do.
-	trainAloneShare = 8
+	trainAloneShare  = 8
+	trainHistoryFrom = 4
 )
 
 // spread makes cells of a table of counts: at least one of each.

@@ -61,6 +61,7 @@ func (b *bench) conclude() {
 	}
 	r.Reach(report.Figure{What: "zstd-stream, relocated, bytes against zlib-stream, own context",
 		Measured: s.Ratio(relocated, "zlib-stream, own context B/delivery"), Unit: "×", Limit: 1})
+	b.tellPaces()
 }
 
 // timesPlain is the processor time of a delivery as a multiple of a plain one's.

@@ -7,8 +7,9 @@
 // relocated zstd blocks differs by little from one without compression, so each is measured beside
 // that on one node, on guilds of 9,000 that take turns. A compressor of the connection's own takes
 // nearly a megabyte, so there the sessions are fewer, on a node of their own; what such compressors
-// could reach is measured beside, on the same texts. It needs 20,000 descriptors, writes
-// bench/results/compression.json, and ends by itself after some ten minutes.
+// could reach is measured beside, on the same texts, with and without heartbeats between. It needs
+// 20,000 descriptors, writes bench/results/compression.json, and ends by itself after some ten
+// minutes.
 package main
 
 import (

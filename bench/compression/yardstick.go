@@ -43,7 +43,7 @@ var yardsticks = []yardstick{
 // yardsticks packs what a session hears of the events, as plain frames, with compressors that have
 // seen the same before as all other transports' sessions: GUILD_CREATE and the events of a turn.
 func (b *bench) yardsticks(ctx context.Context) error {
-	texts, err := b.listen(ctx)
+	all, err := b.listen(ctx)
 	if err != nil {
 		return err
 	}
@@ -54,9 +54,9 @@ func (b *bench) yardsticks(ctx context.Context) error {
 			return err
 		}
 		sum := 0
-		for i, text := range texts {
+		for i, said := range all[:1+turnEvents+manyEvents] {
 			out.Reset()
-			_, err := w.Write(text)
+			_, err := w.Write(said.text)
 			if err == nil {
 				err = w.Flush()
 			}
@@ -71,14 +71,20 @@ func (b *bench) yardsticks(ctx context.Context) error {
 		b.Samples.Add(y.name+" B/delivery", each)
 		b.Note("%s: %.0f bytes per delivery", y.name, each)
 	}
-	return nil
+	return b.between(all[1:])
 }
 
 // quiet is how long nothing has to come for an event to be missing.
 const quiet = 30 * time.Second
 
-// listen returns the texts of GUILD_CREATE and of the events, as a session gets them.
-func (b *bench) listen(ctx context.Context) (texts [][]byte, err error) {
+// said is a dispatch as a session gets it: in parts, and as a whole with its number.
+type said struct {
+	name    string
+	d, text []byte
+}
+
+// listen returns GUILD_CREATE and the events.
+func (b *bench) listen(ctx context.Context) (all []said, err error) {
 	node, err := b.node(ctx, 1)
 	if err != nil {
 		return nil, err
@@ -96,15 +102,15 @@ func (b *bench) listen(ctx context.Context) (texts [][]byte, err error) {
 	defer s.Close()
 	add := func(name string, d []byte) {
 		frame, hole := wire.AppendDispatch(nil, 0, name, d)
-		wire.PutSeq(frame, hole, 0, uint32(1+len(texts)))
-		texts = append(texts, frame[wire.FrameHeaderBytes(len(frame)):])
+		wire.PutSeq(frame, hole, 0, uint32(1+len(all)))
+		all = append(all, said{name, bytes.Clone(d), frame[wire.FrameHeaderBytes(len(frame)):]})
 	}
 	guild, err := s.Await("GUILD_CREATE")
 	if err != nil {
 		return nil, err
 	}
 	add("GUILD_CREATE", guild)
-	for _, e := range b.events[0][:turnEvents+manyEvents] {
+	for _, e := range b.events[0] {
 		if err := node.Publish(ctx, 0, e.Line); err != nil {
 			return nil, err
 		}
@@ -114,5 +120,5 @@ func (b *bench) listen(ctx context.Context) (texts [][]byte, err error) {
 		}
 		add(name, d)
 	}
-	return texts, nil
+	return all, nil
 }
