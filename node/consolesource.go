@@ -59,8 +59,8 @@ func (c *consoleNode) Sample(ctx context.Context) (console.Sample, error) {
 		Connections: n.core.connections.Load(), Live: t.live, Detached: t.detached,
 		Guilds: t.guilds, Members: n.core.members.Load(), Deliveries: t.deliveries,
 		Writes: t.writes, SentBytes: t.sentBytes, Panics: n.core.panics.Load(),
-		Pressure: n.core.pressure().String(), HeapLimitBytes: int64(n.cfg.MemoryLimit),
-		Events: map[string]uint64{}, Closes: map[string]uint64{}, Drops: map[string]uint64{},
+		Pressure: n.core.pressure().String(),
+		Events:   map[string]uint64{}, Closes: map[string]uint64{}, Drops: map[string]uint64{},
 		Kinds: map[string]console.Work{},
 	}
 	_, stalls := n.core.stalls.newest()

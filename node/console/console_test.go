@@ -7,8 +7,10 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"math"
 	"net/http"
 	"net/http/httptest"
+	"runtime/debug"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -275,5 +277,21 @@ func TestPageStandsAlone(t *testing.T) {
 	}
 	if pages["/"] == nil || pages["/console/overview.js"] == nil {
 		t.Errorf("got %d pages, without the first", len(pages))
+	}
+}
+
+// TestHeapLimitIsTheOneInForce: the node moves it while it runs.
+func TestHeapLimitIsTheOneInForce(t *testing.T) {
+	was := debug.SetMemoryLimit(-1)
+	t.Cleanup(func() { debug.SetMemoryLimit(was) })
+	var h history
+	for _, c := range []struct {
+		set  int64
+		want uint64
+	}{{1 << 40, 1 << 40}, {1 << 41, 1 << 41}, {math.MaxInt64, 0}} {
+		debug.SetMemoryLimit(c.set)
+		if got := h.snapshot(&Sample{}).GC.Limit; got != c.want {
+			t.Errorf("with %d it is shown as %d, want %d", c.set, got, c.want)
+		}
 	}
 }

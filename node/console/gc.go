@@ -15,7 +15,7 @@ type GC struct {
 	Heap    uint64  `json:"heap"`    // Bytes of objects, garbage or not.
 	Marked  uint64  `json:"marked"`  // What the last collection found alive.
 	Goal    uint64  `json:"goal"`    // When the next one begins.
-	Limit   int64   `json:"limit"`   // GOMEMLIMIT; 0: none.
+	Limit   uint64  `json:"limit"`   // GOMEMLIMIT in force, which the node moves; 0: none.
 	Total   uint64  `json:"total"`   // Bytes that the runtime has of the system.
 	Threads uint64  `json:"threads"` // Goroutines.
 }
@@ -31,6 +31,7 @@ const (
 	gcGoal
 	gcTotal
 	gcReleased
+	gcLimit
 	gcThreads
 	gcSamples
 )
@@ -40,7 +41,8 @@ var gcNames = [gcSamples]string{
 	gcCycles: "/gc/cycles/total:gc-cycles", gcPauses: "/sched/pauses/total/gc:seconds",
 	gcHeap: "/memory/classes/heap/objects:bytes", gcMarked: "/gc/heap/live:bytes",
 	gcGoal: "/gc/heap/goal:bytes", gcTotal: "/memory/classes/total:bytes",
-	gcReleased: "/memory/classes/heap/released:bytes", gcThreads: "/sched/goroutines:goroutines",
+	gcReleased: "/memory/classes/heap/released:bytes", gcLimit: "/gc/gomemlimit:bytes",
+	gcThreads: "/sched/goroutines:goroutines",
 }
 
 // gcReader reads what the runtime says of itself.
@@ -58,7 +60,7 @@ type gcMoment struct {
 	pauses         []uint64
 }
 
-func (r *gcReader) read(limit int64) GC {
+func (r *gcReader) read() GC {
 	if r.samples == nil {
 		r.samples = make([]metrics.Sample, gcSamples)
 		for i, name := range gcNames {
@@ -75,7 +77,10 @@ func (r *gcReader) read(limit int64) GC {
 	}
 	g := GC{Cycles: number(gcCycles), Heap: number(gcHeap), Marked: number(gcMarked),
 		Goal: number(gcGoal), Total: number(gcTotal) - number(gcReleased),
-		Threads: number(gcThreads), Limit: limit}
+		Threads: number(gcThreads), Limit: number(gcLimit)}
+	if g.Limit >= math.MaxInt64 {
+		g.Limit = 0
+	}
 	if s[gcCPU].Value.Kind() != metrics.KindFloat64 ||
 		s[gcPauses].Value.Kind() != metrics.KindFloat64Histogram {
 		return g

@@ -108,7 +108,7 @@ func (h *history) snapshot(now *Sample) *Snapshot {
 		Memory: Memory{now.Pressure, now.BudgetBytes, now.HeldBytes, now.Need},
 		Slow:   now.Slow, Stalls: now.Stalls, Panics: now.Panics,
 	}
-	s.GC = h.gc.read(now.HeapLimitBytes)
+	s.GC = h.gc.read()
 	old, seconds := &Sample{}, 0.0
 	if h.before != nil {
 		old, seconds = h.before, now.At.Sub(h.before.At).Seconds()

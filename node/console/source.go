@@ -43,7 +43,6 @@ type Sample struct {
 
 	Pressure                     string
 	BudgetBytes, HeldBytes, Need int64
-	HeapLimitBytes               int64
 }
 
 // Work is what messages of one type have taken.
