@@ -47,12 +47,13 @@ func (r *rate) take(now int64) bool {
 	}
 }
 
-// bucket is how far one that is admitted moves the word, and how far ahead it may lie.
+// bucket is how far one that is admitted moves the word, and how far ahead it may lie: for one at
+// least, since however small the burst is beside the rate, an empty bucket admits somebody.
 func (r *rate) bucket(now, perSecond int64) (step, reach int64) {
 	const micros = 1_000_000
 	share := r.warmth(now)
-	burst := r.burst.Load()
-	return max(micros*warm/(perSecond*share), 1), burst * micros / perSecond * share / warm
+	step = max(micros*warm/(perSecond*share), 1)
+	return step, max(step, r.burst.Load()*micros/perSecond*share/warm)
 }
 
 // warm is the whole of what a node may admit, and cold what it begins with.

@@ -3,6 +3,7 @@ package node
 import (
 	"testing"
 
+	"throng/tuning"
 	"throng/wire"
 )
 
@@ -37,6 +38,36 @@ func TestRateAdmitsInEverySecond(t *testing.T) {
 	for range 2 {
 		if !none.take(0) {
 			t.Error("without a limit: refused")
+		}
+	}
+}
+
+// TestNoRateLetsNobodyIn within the bounds of what an operator may set, on a cold node too.
+func TestNoRateLetsNobodyIn(t *testing.T) {
+	bounds := map[string]tuning.Setting{}
+	for _, s := range tuning.Settings() {
+		bounds[s.Name] = s
+	}
+	const now, hour = 10_000, 3_600_000
+	for _, door := range []string{"accept", "identify", "resume"} {
+		rates, bursts := bounds[door+"_rate"], bounds[door+"_burst"]
+		for _, perSecond := range []int64{rates.Least, 20_000, rates.Most} {
+			for _, burst := range []int64{bursts.Least, 1000, bursts.Most} {
+				for name, cool := range map[string]int64{"warm": 0, "cold": hour} {
+					var r rate
+					r.set(perSecond, burst)
+					r.cool(now, cool)
+					if count, _ := r.left(now); count == 0 || !r.take(now) {
+						t.Errorf("%d %ss a second and %d at once, %s: refused, %d left",
+							perSecond, door, burst, name, count)
+					}
+					// The tenth of one a second is one in ten seconds.
+					if !r.take(now + 10_000) {
+						t.Errorf("%d %ss a second and %d at once, %s: refused later",
+							perSecond, door, burst, name)
+					}
+				}
+			}
 		}
 	}
 }
