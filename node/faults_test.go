@@ -125,13 +125,7 @@ func TestTenthStopsReading(t *testing.T) {
 		if i < frozen {
 			buffer = 2 << 10
 		}
-		c, err := r.tryConnect(buffer)
-		if err != nil {
-			t.Fatal(err)
-		}
-		c.upgrade("/")
-		c.wantOp(wire.OpHello)
-		c.identify(1, "")
+		c := r.loginNarrow(1, buffer)
 		c.joined(1)
 		all = append(all, c)
 	}

@@ -142,13 +142,7 @@ func TestTLSSlowReader(t *testing.T) {
 	const readers, events = 4, 120
 	var all sync.WaitGroup
 	for range readers {
-		c, err := r.tryConnect(2 << 10)
-		if err != nil {
-			t.Fatal(err)
-		}
-		c.upgrade("/")
-		c.wantOp(wire.OpHello)
-		c.identify(1, "")
+		c := r.loginNarrow(1, 2 << 10)
 		c.joined(1)
 		all.Go(func() {
 			for n := 0; n < events; n++ {

@@ -112,13 +112,7 @@ func TestLargestGoFirst(t *testing.T) {
 		return nil
 	}
 	join := func(receiveBuffer int) *wsClient {
-		c, err := r.tryConnect(receiveBuffer)
-		if err != nil {
-			t.Fatal(err)
-		}
-		c.upgrade("/")
-		c.wantOp(wire.OpHello)
-		c.identify(1, "")
+		c := r.loginNarrow(1, receiveBuffer)
 		c.joined(1)
 		return c
 	}
@@ -163,13 +157,7 @@ func TestExcessGoesAtOnce(t *testing.T) {
 	r.user(1, true)
 	r.guild(100, 1)
 	join := func(receiveBuffer int) *wsClient {
-		c, err := r.tryConnect(receiveBuffer)
-		if err != nil {
-			t.Fatal(err)
-		}
-		c.upgrade("/")
-		c.wantOp(wire.OpHello)
-		c.identify(1, "")
+		c := r.loginNarrow(1, receiveBuffer)
 		c.joined(1)
 		return c
 	}

@@ -386,6 +386,19 @@ func (r *rig) loginAt(target string, user wire.Snowflake) *wsClient {
 	return c
 }
 
+// loginNarrow is login over a connection whose kernel takes so many bytes; 0 for what it likes.
+func (r *rig) loginNarrow(user wire.Snowflake, receiveBuffer int) *wsClient {
+	r.t.Helper()
+	c, err := r.tryConnect(receiveBuffer)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	c.upgrade("/")
+	c.wantOp(wire.OpHello)
+	c.identify(user, "")
+	return c
+}
+
 func (c *wsClient) identify(user wire.Snowflake, more string) *heard {
 	c.t.Helper()
 	c.send(2, identifyBody(user, more))
