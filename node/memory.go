@@ -59,7 +59,10 @@ func (l *loop) memory() *measured {
 		timers += len(bucket)
 		bytes += store.Slice(&r.Ruler, bucket)
 	}
-	r.part(m, partTimers, timers, bytes+store.Slice(&r.Ruler, l.wheel.firing))
+	for _, spare := range l.wheel.spare {
+		bytes += store.Slice(&r.Ruler, spare)
+	}
+	r.part(m, partTimers, timers, bytes)
 	r.part(m, partRelays, l.board.Relays(), l.board.Memory(&r.Ruler))
 	count, bytes := l.board.HistoryMemory()
 	r.part(m, partHistories, count, bytes)

@@ -142,7 +142,7 @@ func TestTLSSlowReader(t *testing.T) {
 	const readers, events = 4, 120
 	var all sync.WaitGroup
 	for range readers {
-		c := r.loginNarrow(1, 2 << 10)
+		c := r.loginNarrow(1, 2<<10)
 		c.joined(1)
 		all.Go(func() {
 			for n := 0; n < events; n++ {

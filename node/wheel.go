@@ -13,13 +13,21 @@ type wheel struct {
 
 	// Owned by the loop goroutine.
 	buckets [wheelBuckets][]timer
-	at      int64 // the bucket, counted from time zero, that is due next
-	firing  []timer
+	at      int64     // the bucket, counted from time zero, that is due next
+	spare   [][]timer // of buckets that have been worked on, empty
 }
 
 // wheelBuckets of a quarter of a second reach 256 s ahead, beyond the default resume window. What
 // is later is looked at when the wheel has come round, and put back.
 const wheelBuckets = 1024
+
+// A bucket that has been worked on leaves its room to the next that needs some. Each of the 1,024
+// would else keep for good what it had at most: a soak of 2,000 sessions that come and go grew by
+// half a megabyte a minute. wheelSpareMax are kept, none of more than wheelSpareTimers.
+const (
+	wheelSpareMax    = 16
+	wheelSpareTimers = 8 << 10
+)
 
 // timer names what a deadline is of: a socket or a session, by index and generation.
 type timer struct {
@@ -36,7 +44,15 @@ func newWheel(now, stepMilli int64) wheel {
 func (w *wheel) add(t timer, deadline int64) {
 	due := max(deadline/w.step+1, w.at)
 	due = min(due, w.at+wheelBuckets-1)
+	w.put(t, due)
+}
+
+func (w *wheel) put(t timer, due int64) {
 	b := &w.buckets[due%wheelBuckets]
+	if last := len(w.spare) - 1; *b == nil && last >= 0 {
+		*b, w.spare[last] = w.spare[last], nil
+		w.spare = w.spare[:last]
+	}
 	*b = append(*b, t)
 }
 
@@ -45,15 +61,18 @@ func (w *wheel) add(t timer, deadline int64) {
 func (w *wheel) advance(now int64, fire func(timer) (deadline int64)) {
 	for ; w.at <= now/w.step; w.at++ {
 		b := &w.buckets[w.at%wheelBuckets]
-		w.firing, *b = *b, w.firing[:0]
-		for _, t := range w.firing {
+		firing := *b
+		*b = nil
+		for _, t := range firing {
 			if next := fire(t); next != 0 {
 				// Not before the bucket after this one: this one is being worked on.
 				due := max(next/w.step+1, w.at+1)
 				due = min(due, w.at+wheelBuckets-1)
-				to := &w.buckets[due%wheelBuckets]
-				*to = append(*to, t)
+				w.put(t, due)
 			}
+		}
+		if n := cap(firing); 0 < n && n <= wheelSpareTimers && len(w.spare) < wheelSpareMax {
+			w.spare = append(w.spare, firing[:0])
 		}
 	}
 }

@@ -10,6 +10,33 @@ import (
 	"throng/wire"
 )
 
+// TestWheelGivesRoomBack: many entries, at another moment each time, leave no more room behind than
+// a few buckets have.
+func TestWheelGivesRoomBack(t *testing.T) {
+	const step = 250
+	w := newWheel(0, step)
+	now := int64(0)
+	for round := range wheelBuckets {
+		for range 100 << (round % 8) {
+			w.add(timer{}, now+step)
+		}
+		now += 2 * step
+		w.advance(now, func(timer) int64 { return 0 })
+	}
+	room := 0
+	for _, b := range w.buckets {
+		room += cap(b)
+	}
+	if room != 0 || len(w.spare) > wheelSpareMax {
+		t.Errorf("empty buckets have room for %d entries, and %d are spare", room, len(w.spare))
+	}
+	for _, b := range w.spare {
+		if cap(b) > wheelSpareTimers || len(b) > 0 {
+			t.Errorf("a spare one has room for %d entries, and %d", cap(b), len(b))
+		}
+	}
+}
+
 // TestWheelMeetsEveryDeadline lets many deadlines be set, moved and dropped at random, and holds
 // that each fires once, not before its time, and no later than a step and the time between two
 // looks.
