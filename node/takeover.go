@@ -35,6 +35,10 @@ import (
 // closes who does not. A client comes back with RESUME to the same address and gets what it has
 // missed.
 //
+// What has no answer by then is to be sent again, and nothing that was answered is lost: a request
+// may come on a kept connection just as that is closed, as with any server that closes those, and
+// a command that a client sends after the sessions have gone is dropped and followed by op 7.
+//
 // In all of this time a dial finds a listener: it waits in the backlog while the node stands still,
 // 0.08 s with 5,000 sessions and two journals of 64 MB. See bench/restart.
 //

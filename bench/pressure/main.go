@@ -7,7 +7,7 @@
 // the sessions stops to read while large events are published, so that the kernel holds them. The
 // rest must get every event, and the kernel must not end the node. At last the backend deletes what
 // it has loaded, and the node takes new sessions again. It needs root for the control group, writes
-// bench/results/pressure.json, and ends by itself after two minutes.
+// bench/results/pressure.json, and ends by itself within five minutes.
 package main
 
 import (
