@@ -5,8 +5,10 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
+	"throng/store"
 	"throng/wire"
 )
 
@@ -93,6 +95,64 @@ func TestDrain(t *testing.T) {
 	if got := r.closes(Reconnected); got != uint64(len(all)) {
 		t.Errorf("%d were closed after op 7, want %d", got, len(all))
 	}
+}
+
+// TestDrainKeepsItsPace: in no second are more than twice as many sent away as in the mean one,
+// although loops do not have as many connections as each other. Time is the test's own.
+func TestDrainKeepsItsPace(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const spread, each = 30 * time.Second, 5 * time.Millisecond
+		dir := store.NewMemory()
+		people(t, dir, 1)
+		h := newHandNode(t, dir)
+		var all []*handClient
+		for i, clients := range []int{307, 41} {
+			for range clients {
+				c := h.dial(i, 1)
+				c.identify()
+				all = append(all, c)
+			}
+		}
+		h.settle()
+		h.connections.Store(int64(len(all)))
+		for _, l := range h.loops {
+			l.calls.ring = func() {} // They have a pass each time.
+		}
+		n := &Node{core: h.core, abort: make(chan struct{})}
+		ended := false
+		go func() {
+			n.sendAllAway(spread, time.After(spread+time.Second))
+			ended = true
+		}()
+		var told []time.Duration // Since the beginning, each of them.
+		began := time.Now()
+		for synctest.Wait(); !ended; synctest.Wait() {
+			sum := 0
+			for _, l := range h.loops {
+				l.pass()
+			}
+			for _, c := range all {
+				if c.socket.told {
+					sum++
+				}
+			}
+			for len(told) < sum {
+				told = append(told, time.Since(began))
+			}
+			time.Sleep(each)
+		}
+		if len(told) != len(all) || told[len(told)-1] > spread {
+			t.Fatalf("%d of %d were sent away, the last after %v", len(told), len(all),
+				told[len(told)-1])
+		}
+		most := 2 * len(all) / int(spread/time.Second)
+		for i := range len(told) - most {
+			if span := told[i+most] - told[i]; span < time.Second {
+				t.Fatalf("from %v on, %d were sent away within %v, at most %d may be in a second",
+					told[i], most+1, span, most)
+			}
+		}
+	})
 }
 
 // TestReplayGivesNoTimeToThoseSentAway: who has been told to reconnect is closed when that time is

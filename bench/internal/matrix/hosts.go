@@ -78,9 +78,10 @@ var hosts = []Row{
 	{
 		Fault: "SIGTERM, and a second one",
 		Then:  "not ready, then op 7 and closes at a pace, then exit 0; the second ends at once",
-		By: []string{"node:TestDrain", "node:TestDrainHasAHardEnd", "node:TestAbort",
-			"tuning:TestCommand"},
-		Held: "over -drain-spread; all gone by -drain-hard",
+		By: []string{"node:TestDrain", "node:TestDrainKeepsItsPace", "node:TestDrainHasAHardEnd",
+			"node:TestAbort", "tuning:TestDemo", "tuning:TestSecondSignalEndsAtOnce"},
+		Held: "over -drain-spread, in no second more than twice the mean; all gone by " +
+			"-drain-hard; exit code 0, or 1 at the second",
 	},
 	{
 		Fault: "a node of three is killed",
