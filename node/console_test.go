@@ -54,6 +54,7 @@ func talkInPanes(b *browser) {
 	b.until(says(1, ".said", "closed 4000"))
 	b.press(paneOf(1) + " .connect")
 	b.until(says(1, ".log", "RESUMED"))
+	b.tabs("try")
 	b.shoot("try")
 }
 
