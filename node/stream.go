@@ -63,8 +63,10 @@ func (l *loop) matchStream(k *socket, s *session) bool {
 			return false
 		}
 		l.dropContext(k)
-	} else if k.stuck != 0 {
-		return false // A frame may be half written, and a stream takes whole ones.
+	} else if k.stuck != 0 || len(k.control) > 0 {
+		// A frame may be half written, and is made for the stream that the connection has had; one
+		// that comes from another loop does not know whether it was stuck there.
+		return false
 	} else {
 		k.stream = &stream{context: wire.NewStored(k.compression)}
 	}
