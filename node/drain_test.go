@@ -4,6 +4,7 @@ import (
 	"errors"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -119,14 +120,14 @@ func TestDrainKeepsItsPace(t *testing.T) {
 			l.calls.ring = func() {} // They have a pass each time.
 		}
 		n := &Node{core: h.core, abort: make(chan struct{})}
-		ended := false
+		var ended atomic.Bool
 		go func() {
 			n.sendAllAway(spread, time.After(spread+time.Second))
-			ended = true
+			ended.Store(true)
 		}()
 		var told []time.Duration // Since the beginning, each of them.
 		began := time.Now()
-		for synctest.Wait(); !ended; synctest.Wait() {
+		for synctest.Wait(); !ended.Load(); synctest.Wait() {
 			sum := 0
 			for _, l := range h.loops {
 				l.pass()
