@@ -63,8 +63,8 @@ func (c *simClient) drawStream() {
 	c.zstd = rand.New(rand.NewPCG(c.w.seed, uint64(c.index))).IntN(5) == 0
 }
 
-// relearns says that a lesson is no answer to a heartbeat: the stream was another's before the
-// session was resumed on it.
+// relearns says that a lesson may be no answer to a heartbeat: the stream was another's before the
+// session was resumed on it. But it may also be one, to a heartbeat of before RESUMED.
 func (p *simPipe) relearns(text []byte) bool {
 	lesson, _ := wire.Field(text, "_")
 	return lesson != nil && p.resuming

@@ -16,6 +16,7 @@ type simTalk struct {
 	identify bool // IDENTIFY is sent and READY has not come
 	live     bool
 	acks     int // heartbeats without an answer
+	perhaps  int // of these may have had one: see relearns
 	pings    []string
 	last     uint32         // the last number that came here, 0 before the first
 	expects  wire.CloseCode // what the client has deserved
@@ -116,6 +117,7 @@ func (c *simClient) payload(p *simPipe, text []byte) {
 	case wire.OpHeartbeatAck:
 		if p.relearns(text) {
 			c.w.count("streams taken over from compressors")
+			p.perhaps++
 			break
 		}
 		if p.acks--; p.acks < 0 {

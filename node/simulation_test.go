@@ -302,7 +302,7 @@ func (w *world) waiting() string {
 		switch {
 		case p == nil || !p.live:
 			return fmt.Sprintf("client %d is not connected", c.index)
-		case p.acks > 0 || len(p.out) > 0 || len(p.in) > 0 || p.closing || p.expects != 0:
+		case p.acks > p.perhaps || len(p.out) > 0 || len(p.in) > 0 || p.closing || p.expects != 0:
 			return fmt.Sprintf("client %d waits for %d answers", c.index, p.acks)
 		}
 		if what := c.record.complete(); what != "" {

@@ -81,6 +81,9 @@ type simOptions struct {
 // simWall is when a simulation begins, in unix milliseconds.
 const simWall = 1_700_000_000_000
 
+// pendingFew frames are kept for a session at most in worlds where that is few.
+const pendingFew = 79
+
 func newWorld(seed uint64, large bool) *world {
 	w := &world{
 		seed: seed, rng: rand.New(rand.NewPCG(seed, 0x7468726f6e67)), now: 1,
@@ -173,7 +176,7 @@ func (w *world) draw(large bool) settings {
 		s.journalBytes = 128 << 10
 	}
 	if r.IntN(6) == 0 {
-		s.pendingMax = 20 + r.IntN(60)
+		s.pendingMax = pendingFew - 59 + r.IntN(60)
 	}
 	if r.IntN(4) == 0 {
 		s.identifyBuckets = 1 + r.IntN(2)
