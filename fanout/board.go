@@ -202,7 +202,7 @@ func (b *Board) goOn(r *relay, limit int) (looked int) {
 		b.follower.Told(r.event, r.end())
 	}
 	r.event = nil
-	if r.zstd > 0 {
+	if r.zstd > 0 || r.history != nil {
 		b.histories.follow(r, r.zstd)
 		r.zstd = 0
 	}

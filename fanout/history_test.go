@@ -86,6 +86,28 @@ func TestWhatFewHearIsNotInTheHistory(t *testing.T) {
 	}
 }
 
+// TestHistoryEndsWithItsReceivers: when nobody with a zstd stream is left the room is another's, also
+// where others still listen.
+func TestHistoryEndsWithItsReceivers(t *testing.T) {
+	b := newBand(t, HistoryLimits{Max: 1, ReceiversMin: 2})
+	plain := b.open()
+	b.step(&Msg{Kind: MsgAdmit, Guild: 1, To: plain, Receiver: Receiver{Handle: plain, User: 99}})
+	many := []Handle{b.joins(1, 0), b.joins(1, 0)}
+	b.say(1, nil)
+	if count, _ := b.board.HistoryMemory(); count != 1 {
+		t.Fatalf("%d histories with two receivers", count)
+	}
+	for _, h := range many {
+		b.board.Drop(h.Slot)
+		b.out.Close(h.Slot)
+		delete(b.at, h.Slot)
+	}
+	b.say(1, nil)
+	if count, _ := b.board.HistoryMemory(); count != 0 {
+		t.Errorf("%d histories with none", count)
+	}
+}
+
 // TestHistoriesOfTwoProcesses: a session that was taken over has been sent the frames of the process
 // before, and the history of this one is another although it has the same events at the same places.
 func TestHistoriesOfTwoProcesses(t *testing.T) {

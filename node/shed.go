@@ -122,9 +122,10 @@ func (g *memoryGuard) tellLoops(now tuning.Pressure, u tuning.MemoryUse) {
 	}
 	for _, l := range g.core.loops {
 		if l.shedding.CompareAndSwap(false, true) {
-			share := float64(l.stats.queued.Load()) / float64(max(all, 1))
+			queued := l.stats.queued.Load()
+			share := float64(queued) / float64(max(all, 1))
 			l.calls.push(&shed{pressure: now, portion: due, excess: int64(share * float64(excess)),
-				any: time.Since(g.idle) > tuning.ShedAnyAfter})
+				queued: queued, any: time.Since(g.idle) > tuning.ShedAnyAfter})
 		}
 	}
 }
@@ -175,6 +176,7 @@ type shed struct {
 	portion  bool  // a portion goes, whatever it holds
 	any      bool  // of that also those who take what they are sent
 	excess   int64 // bytes in the kernel that are too much
+	queued   int64 // when so many were there
 }
 
 func (m *shed) kind() messageKind { return kindOperate }
@@ -185,6 +187,11 @@ func (m *shed) do(l *loop) {
 	if m.portion {
 		l.forgetAway()
 		due = l.portion(l.stats.live)
+	}
+	if m.excess > 0 {
+		// Who reads has taken much of it since.
+		l.countQueued()
+		m.excess -= max(m.queued-l.stats.queued.Load(), 0)
 	}
 	if m.pressure == tuning.PressureClose {
 		l.closeAny(l.closeLargest(due, m.excess), m.any)
@@ -246,6 +253,7 @@ func (l *loop) closeLargest(due int, excess int64) (left int) {
 		w.k.io.Reset()
 		l.hangUp(w.k)
 	}
+	l.countQueued()
 	return due
 }
 

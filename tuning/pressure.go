@@ -32,10 +32,10 @@ const (
 
 	// What peers do not read goes at each look, as much as is too much: QueueSampleMax sockets a
 	// loop are asked what waits for them, 0.3 ms, to know how much that is; of ShedLookMax, those
-	// go that most waits for, of ShedQueueMin at least, which nobody has who reads.
+	// go that most waits for, of ShedQueueMin at least, which who reads has hardly ever.
 	QueueSampleMax = 1024
 	ShedLookMax    = 8192
-	ShedQueueMin   = 16 << 10
+	ShedQueueMin   = 64 << 10
 
 	// ShedAnyAfter without anybody who takes nothing, and still too much is held: others go.
 	ShedAnyAfter = 2 * time.Second

@@ -1,17 +1,18 @@
 package wire
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 )
 
-// hostileBytes is what a node takes of a client at most.
-const hostileBytes = 15_360
+// hostileSizes are what Discord's gateway takes of a client at most, and what a node does.
+var hostileSizes = []int{4096, 15_360}
 
-// hostileTexts are of the largest size that a client may send, each hard to read in its own way.
-func hostileTexts() map[string]string {
+// hostileTexts are commands of a size, each hard to read in its own way.
+func hostileTexts(size int) map[string]string {
 	fill := func(begin, part, end string) string {
-		count := (hostileBytes - len(begin) - len(end)) / len(part)
+		count := (size - len(begin) - len(end)) / len(part)
 		return begin + strings.Repeat(part, count) + end
 	}
 	return map[string]string{
@@ -27,13 +28,15 @@ func hostileTexts() map[string]string {
 
 // BenchmarkHostile is what a command costs that is meant to cost much.
 func BenchmarkHostile(b *testing.B) {
-	for name, text := range hostileTexts() {
-		b.Run(name, func(b *testing.B) {
-			payload, scratch := []byte(text), make([]byte, 0, 64<<10)
-			b.ReportAllocs()
-			for b.Loop() {
-				_, scratch, _ = ParseCommand(EncodingJSON, payload, scratch[:0])
-			}
-		})
+	for _, size := range hostileSizes {
+		for name, text := range hostileTexts(size) {
+			b.Run(fmt.Sprint(size, "/", name), func(b *testing.B) {
+				payload, scratch := []byte(text), make([]byte, 0, 64<<10)
+				b.ReportAllocs()
+				for b.Loop() {
+					_, scratch, _ = ParseCommand(EncodingJSON, payload, scratch[:0])
+				}
+			})
+		}
 	}
 }

@@ -2,6 +2,7 @@ package wire
 
 import (
 	"encoding/binary"
+	"slices"
 	"sync"
 
 	"github.com/klauspost/compress/huff0"
@@ -14,6 +15,7 @@ type packer struct {
 	finder    finder
 	literals  []byte
 	sequences []sequence
+	packed    []byte // scratch
 	scratch   *huff0.Scratch
 }
 
@@ -65,11 +67,18 @@ func (p *packer) appendBlock(dst, text []byte) []byte {
 		return appendKeptRaw(dst[:start], text)
 	}
 	dst, litState, matchState := p.appendSequences(dst)
+	count := len(p.sequences)
+	if !slices.ContainsFunc(p.sequences, func(s sequence) bool { return s.base != baseNone }) {
+		kept := dst[start+keptHeaderBytes+lits:]
+		p.packed = p.lesson.appendPacked(p.packed[:0], kept, 0, matchState, litState)
+		dst = append(dst[:len(dst)-len(kept)], p.packed...)
+		lits, count = lits+len(p.packed), keptReady
+	}
 	head := dst[start:]
 	head[10], head[11] = litState, matchState
 	binary.LittleEndian.PutUint32(head, uint32(len(text)))
 	binary.LittleEndian.PutUint32(head[4:], uint32(lits))
-	binary.LittleEndian.PutUint16(head[8:], uint16(len(p.sequences)))
+	binary.LittleEndian.PutUint16(head[8:], uint16(count))
 	return dst
 }
 

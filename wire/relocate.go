@@ -24,7 +24,8 @@ import (
 //
 // of which the connection contributes one number. So the search for matches and the literals' code
 // are done once per event, and once more per loop for a history, and per connection the offsets
-// alone are packed. See BenchmarkAppendRelocated.
+// alone are packed; and not even these when all matches are in the history, whose distance is the
+// same for all. See BenchmarkAppendRelocated and BenchmarkAppendAgreed.
 //
 // What a sequence says goes into one stream of bits, backwards, in three codes whose states are
 // interwoven: each step of each state writes some bits, and how many depends on what follows. Those
@@ -89,8 +90,10 @@ const (
 	// keptBias keeps offsets positive that are yet to be relocated.
 	keptBias = 1 << 18
 
-	// keptRaw is the number of sequences of a block whose text goes as it is.
-	keptRaw = 0xffff
+	// keptRaw is the number of sequences of a block whose text goes as it is, and keptReady that of
+	// one that is packed already: none of its matches is in the template.
+	keptRaw   = 0xffff
+	keptReady = 0xfffe
 
 	// keptTextMax is the text of one block: with the template it is within keptBias, and it has
 	// fewer sequences than keptRaw.
@@ -120,23 +123,34 @@ func (l *lesson) AppendRelocated(dst, blocks []byte, position, dictionary uint32
 	lits := int(binary.LittleEndian.Uint32(blocks[4:]))
 	count := int(binary.LittleEndian.Uint16(blocks[8:]))
 	section := blocks[keptHeaderBytes : keptHeaderBytes+lits]
+	rest = blocks[keptHeaderBytes+lits:]
 	if count == keptRaw {
-		return appendRawBlock(dst, section), blocks[keptHeaderBytes+lits:], text
+		return appendRawBlock(dst, section), rest, text
 	}
 	start := len(dst)
-	dst = slices.Grow(dst, zstdBlockHeader+lits+sequenceBytesMax*count+sequencesExtra)
 	dst = append(append(dst, 0, 0, 0), section...)
-	sequences := blocks[keptHeaderBytes+lits:][:keptSequenceBytes*count]
-	dst = appendSequenceCount(dst, count)
-	if count > 0 {
-		dst = append(dst, modesRepeat)
-		relocation := position - dictionary - keptBias
-		end := packSequences(dst[:cap(dst)], len(dst), sequences, l.offsetSteps, relocation,
-			uint64(blocks[11]), uint64(blocks[10]))
-		dst = dst[:end]
+	if count != keptReady {
+		size := keptSequenceBytes * count
+		dst = l.appendPacked(dst, rest[:size], position-dictionary-keptBias, blocks[11], blocks[10])
+		rest = rest[size:]
 	}
 	putBlockHeader(dst[start:], len(dst)-start-zstdBlockHeader, blockCompressed)
-	return dst, blocks[keptHeaderBytes+lits+len(sequences):], text
+	return dst, rest, text
+}
+
+// appendPacked appends the sequences section of a block, with so much added to the offsets of
+// matches in the template.
+func (l *lesson) appendPacked(dst, sequences []byte, relocation uint32, matchState,
+	litState uint8) []byte {
+	count := len(sequences) / keptSequenceBytes
+	dst = appendSequenceCount(dst, count)
+	if count == 0 {
+		return dst
+	}
+	dst = append(slices.Grow(dst, sequenceBytesMax*count+sequencesExtra), modesRepeat)
+	end := packSequences(dst[:cap(dst)], len(dst), sequences, l.offsetSteps, relocation,
+		uint64(matchState), uint64(litState))
+	return dst[:end]
 }
 
 const (

@@ -455,6 +455,32 @@ func BenchmarkAppendStreamed(b *testing.B) {
 	b.ReportMetric(float64(unsafe.Sizeof(Stream{})+unsafe.Sizeof(Said{})), "B/session")
 }
 
+// BenchmarkAppendAgreed is the frame of a session that has what the history has.
+func BenchmarkAppendAgreed(b *testing.B) {
+	r := rand.New(rand.NewPCG(1, 1))
+	h, last := NewHistory(1, 1), Frame{}
+	var at, before Stream
+	at.Say(Said{Text: 13_000, Taught: 12_500}, testWindow)
+	buf := make([]byte, 0, 4096)
+	sizes := 0
+	for i := 0; i < 200 || sizes == 0; i++ {
+		d := talk(r, i)
+		last, before = h.Frame(d), at
+		var p Packed
+		buf, p = AppendStreamed(buf[:0], last.Bytes, uint32(i), &at, testWindow)
+		if i >= 200 && d.name == "MESSAGE_CREATE" && p.Mode == ModeHistory {
+			sizes = p.Text
+		}
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		at = before
+		buf, _ = AppendStreamed(buf[:0], last.Bytes, 12345, &at, testWindow)
+	}
+	b.ReportMetric(float64(len(buf)), "bytes")
+	b.ReportMetric(float64(sizes), "text-bytes")
+}
+
 // BenchmarkHistoryFrame is what an event costs a loop once that has a history for its guild.
 func BenchmarkHistoryFrame(b *testing.B) {
 	r := rand.New(rand.NewPCG(1, 1))

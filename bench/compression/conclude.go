@@ -23,7 +23,7 @@ func (b *bench) conclude() {
 			report.Number(s.Ratio(m.name+" B/delivery", "none B/delivery")),
 			report.Number(s.Median(m.name + " µs/event")),
 			report.Number(s.Median(m.name + " µs/delivery")), report.Number(ratio),
-			report.Number(s.Median(m.name+" resident B/connection") / 1024)})
+			report.Number(s.Median(m.name + " heap B/connection"))})
 		name := strings.Replace(m.name, "-stream", "", 1)
 		size.Groups, cost.Groups = append(size.Groups, name), append(cost.Groups, name)
 		size.Values[0] = append(size.Values[0], s.Median(m.name+" B/delivery"))
@@ -34,7 +34,7 @@ func (b *bench) conclude() {
 			report.Number(s.Ratio(y.name+" B/delivery", "none B/delivery")), "–", "–", "–", "–"})
 	}
 	r.Table("", []string{"transport", "receivers", "bytes per delivery", "× plain",
-		"CPU, µs per event", "CPU, µs per delivery", "× plain", "memory per connection, KB"}, rows)
+		"CPU, µs per event", "CPU, µs per delivery", "× plain", "heap per connection, B"}, rows)
 	r.Plot("bytes", "bytes per delivery by transport", size.SVG())
 	r.Plot("cpu", "processor time per delivery by transport", cost.SVG())
 

@@ -202,14 +202,14 @@ func (b *bench) single(ctx context.Context, m mode, node *server.Throng, c *crow
 	return nil
 }
 
-// memory connects everybody and takes the slope of resident memory.
+// memory connects everybody and takes the slope of the heap in use.
 func (b *bench) memory(ctx context.Context, m mode, node *server.Throng, c *crowd.Crowd,
 	groups ...crowd.Group) error {
 	err := crowd.FillJournals(ctx, node, load.Config{}, crowd.JournalBytes)
 	if err != nil {
 		return err
 	}
-	var resident []int64
+	var heap []float64
 	for _, g := range groups {
 		if err := c.Join(ctx, node, g); err != nil {
 			return err
@@ -217,14 +217,17 @@ func (b *bench) memory(ctx context.Context, m mode, node *server.Throng, c *crow
 		if err := trial.Pause(ctx, settle); err != nil {
 			return err
 		}
-		r, err := node.Resident()
+		if err := node.CollectGarbage(ctx); err != nil {
+			return err
+		}
+		figures, err := node.Metrics(ctx)
 		if err != nil {
 			return err
 		}
-		resident = append(resident, r)
+		heap = append(heap, figures["go_memstats_heap_alloc_bytes"])
 	}
-	b.Samples.Add(m.name+" resident B/connection",
-		float64(resident[1]-resident[0])/float64(m.receivers-m.first))
+	b.Samples.Add(m.name+" heap B/connection",
+		(heap[1]-heap[0])/float64(m.receivers-m.first))
 	return nil
 }
 

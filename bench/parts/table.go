@@ -110,13 +110,17 @@ var parts = []part{
 	{nodes, "longest turn while 100,000 guilds lose a node's sessions", "herd",
 		"RemoteLost/guilds", "ms-longest", 1, "ms", 10},
 
-	{hostile, "the worst of 15,360 octets of JSON to read", "wire", "Hostile/*", "ns/op",
+	{hostile, "the worst of 4,096 octets of JSON to read", "wire", "Hostile/4096/*", "ns/op",
 		nanosToMicros, "µs", 100},
+	{hostile, "the worst of 15,360 octets of JSON to read", "wire", "Hostile/15360/*", "ns/op",
+		nanosToMicros, "µs", noLimit},
 
 	{streams, "a session's offsets packed, a message of 780 bytes", "wire", "AppendRelocated",
 		"ns/op", 1, "ns", 200},
 	{streams, "allocations of that", "wire", "AppendRelocated", "allocs/op", 1, "", 0},
 	{streams, "its whole frame", "wire", "AppendStreamed", "ns/op", 1, "ns", noLimit},
+	{streams, "the whole frame, of who has what the guild has said before", "wire",
+		"AppendAgreed", "ns/op", 1, "ns", 200},
 	{streams, "a session's memory for that", "wire", "AppendStreamed", "B/session", 1, "B", 16},
 	{streams, "a message packed once, against the template", "wire", "Pack", "ns/op",
 		nanosToMicros, "µs", noLimit},

@@ -95,8 +95,9 @@ var peers = []Row{
 		Then:  "4002",
 		By: []string{"node:TestBadFrames", "wire:TestJSONDepthIsBounded",
 			"wire:TestAShortTermCannotAllocateMuch", "wire:FuzzCommand", "wire:FuzzETF"},
-		Held:    "32 levels",
-		Benches: []string{"parts:the worst of 15,360 octets of JSON to read"},
+		Held: "32 levels",
+		Benches: []string{"parts:the worst of 4,096 octets of JSON to read",
+			"parts:the worst of 15,360 octets of JSON to read"},
 	},
 	{
 		Fault: "something compressed by a client, which may inflate to anything",
