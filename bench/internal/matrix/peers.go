@@ -7,7 +7,8 @@ var peers = []Row{
 		Then:  "the rest notice nothing; it is closed, and can resume without loss",
 		By: []string{"node:TestFrozenReceiverDoesNotDelayOthers", "node:TestLagIsCounted",
 			"node:TestAnswersToOneWhoDoesNotReadAreBounded", "store:TestOutboxMatchesPlainModel"},
-		Held:    "closed 30 s after it last took something, or at 3/4 of the journal",
+		Held: "closed by the kernel 20 s after it last took something, by the node after 30 s, " +
+			"or at 3/4 of the journal",
 		Benches: []string{"fire:p99 of others while some stop to read, of that before"},
 	},
 	{
