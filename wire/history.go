@@ -67,15 +67,15 @@ func (h *History) Frame(d *Dispatch) Frame {
 	if h.last == d {
 		return h.frame
 	}
+	if h.torn {
+		h.Begin(h.id, h.place+historyApart) // A panic was recovered from.
+	}
 	f := d.Frame(VariantOf(EncodingJSON, CompressionZstd))
 	h.last, h.frame = d, f
 	text := DispatchText(nil, EncodingJSON, d.name, d.body)
 	// In the history 0xff stands where each stream has a number of its own. No JSON has it.
 	if d.head != nil || len(text) > eventTextMax || bytes.IndexByte(text, 0xff) >= 0 {
 		return f // Who gets it begins anew with the next.
-	}
-	if h.torn {
-		h.Begin(h.id, h.place+historyApart) // A panic was recovered from.
 	}
 	h.torn = true
 	h.append(bytes.Repeat([]byte{0xff}, historyStart))

@@ -2,10 +2,8 @@ package wire
 
 import (
 	"bytes"
-	"encoding/binary"
 	"fmt"
 	"io"
-	"math/bits"
 	"math/rand/v2"
 	"testing"
 	"unsafe"
@@ -362,69 +360,6 @@ func FuzzRelocated(f *testing.F) {
 
 // BenchmarkAppendRelocated is what a receiver of a message of 780 bytes costs beyond the copy of its
 // literals. BenchmarkPack is what the message costs once.
-// TestPackedBits holds the loop's words against bits that are written one after the other, of
-// sequences with chunks and offsets of any length: also those that fill a word exactly.
-func TestPackedBits(t *testing.T) {
-	r := rand.New(rand.NewPCG(64, 64))
-	l := lessonOf(EncodingJSON)
-	const base = 1 << 20
-	full := 0
-	for round := range 20_000 {
-		var kept []byte
-		var w bitWriter
-		count := r.IntN(6)
-		words := make([]uint64, count)
-		offsets := make([]uint32, count)
-		for i := range words {
-			length := r.IntN(chunkBitsMax + 1)
-			field := uint32(1 + r.IntN(1<<r.IntN(keptChunkShift-keptOffsetShift)))
-			offsets[i] = field
-			words[i] = uint64(length) | uint64(field)<<keptOffsetShift |
-				r.Uint64N(1<<length)<<keptChunkShift
-			if r.IntN(2) == 0 {
-				words[i] |= baseTemplate << keptBaseShift
-				offsets[i] += base
-			}
-			kept = binary.LittleEndian.AppendUint64(kept, words[i])
-		}
-		state := uint8(0)
-		for i := count - 1; i >= 0; i-- {
-			code := bits.Len32(offsets[i]) - 1
-			length := int(words[i] & keptChunkMask)
-			width := 0
-			if i == count-1 {
-				state = l.offsets.first[code]
-			} else {
-				s := l.offsets.steps[code][state]
-				state, width = s.state, int(s.bits)
-				w.add(uint64(s.value), width)
-			}
-			if (w.bitsWritten()-width)%8+width+length+code == 64 {
-				full++
-			}
-			w.add(words[i]>>keptChunkShift, length)
-			w.add(uint64(offsets[i])&(1<<code-1), code)
-		}
-		if count == 0 {
-			continue
-		}
-		w.add(7, matchLog)
-		w.add(uint64(state), offsetLog)
-		w.add(9, litLog)
-		w.add(1, 1)
-		got := make([]byte, 16*count+sequencesExtra)
-		got = got[:packSequences(got, 0, kept, l.offsetSteps, base, 7, 9)]
-		if want := w.bytes(); !bytes.Equal(got, want) {
-			t.Fatalf("round %d: %x, want %x", round, got, want)
-		}
-	}
-	if full == 0 {
-		t.Error("no sequence filled a word")
-	}
-}
-
-func (w *bitWriter) bitsWritten() int { return len(w.out)*8 + w.n }
-
 func BenchmarkAppendRelocated(b *testing.B) {
 	d := benchMessage()
 	text := DispatchText(nil, EncodingJSON, d.name, d.body)
