@@ -236,6 +236,9 @@ func (w *sweepWorld) compare() {
 // were taken from all members there and then, and in the end the records say so too.
 func TestSweepsAgreeWithTakingRolesAtOnce(t *testing.T) {
 	for seed := range uint64(16) {
+		if testing.Short() && seed%5 != 2 {
+			continue
+		}
 		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) {
 			users := 1 + int(seed)*20
 			if seed >= 12 {

@@ -193,7 +193,11 @@ func TestLostVoiceServer(t *testing.T) {
 // each session in voice knows the server of its channel, that the table counts them right, and that
 // whoever changes the server without moving was told that the old one is gone.
 func TestVoiceModel(t *testing.T) {
-	for seed := range uint64(200) {
+	seeds := uint64(200)
+	if testing.Short() {
+		seeds = 20
+	}
+	for seed := range seeds {
 		w, vs := voiceWorld(t, "", "")
 		m := &voiceModel{
 			world: w, vs: vs, rng: rand.New(rand.NewPCG(seed, 1)), knows: map[*heard]string{},

@@ -149,11 +149,7 @@ const never = 1 << 50
 func TestListsGoOnElsewhere(t *testing.T) {
 	computes(t)
 	const guild = 4096
-	seeds := uint64(12)
-	if raceDetected() {
-		seeds = 2
-	}
-	for seed := range seeds {
+	for seed := range fewer(12) {
 		m, clients := hugeMesh(t, seed, guild)
 		for _, n := range m.all {
 			n.limits.chunkAnswerMilli = never
@@ -214,7 +210,7 @@ func TestListsOfGuildsThatEnd(t *testing.T) {
 			}
 		},
 	} {
-		for seed := range uint64(20) {
+		for seed := range fewer(20) {
 			m, clients := hugeMesh(t, seed, guild)
 			for _, n := range m.all {
 				n.limits.chunkAnswerMilli = never

@@ -68,10 +68,7 @@ func (m *movers) slowDown(n *meshNode) {
 // what it said last.
 func TestGuildsMoveUnnoticed(t *testing.T) {
 	t.Parallel()
-	seeds, handed, count := uint64(80), uint64(0), requestCount{}
-	if testing.Short() || raceDetected() {
-		seeds = 8
-	}
+	seeds, handed, count := fewer(80), uint64(0), requestCount{}
 	for seed := range seeds {
 		m := newMovers(t, seed, 4, 18)
 		m.gentle = true
@@ -111,11 +108,8 @@ func TestGuildsMoveUnnoticed(t *testing.T) {
 // in the midst of that, all is as it should be in the end.
 func TestHandOffsFail(t *testing.T) {
 	t.Parallel()
-	seeds, strikes := uint64(250), 0
-	if testing.Short() || raceDetected() {
-		seeds = 15
-	}
-	for seed := range seeds {
+	strikes := 0
+	for seed := range fewer(250) {
 		if compute(func() { strikes += handOffsFail(t, seed) }); t.Failed() {
 			t.Fatalf("seed %d", seed)
 		}

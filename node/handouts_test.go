@@ -41,7 +41,7 @@ func (m *handMesh) behind(guild wire.Snowflake) int {
 func TestOwnerKnowsHowFarOtherNodesAre(t *testing.T) {
 	computes(t)
 	const guild, events = 4096, 1000
-	for seed := range uint64(20) {
+	for seed := range fewer(20) {
 		m, owner, clients := listeners(t, seed)
 		for _, n := range m.all {
 			n.held = n != owner

@@ -15,7 +15,7 @@ import (
 func TestNewMembersAreInvitedOnEveryNode(t *testing.T) {
 	computes(t)
 	const users, guild = 12, 4096
-	for seed := range uint64(100) {
+	for seed := range fewer(100) {
 		m := newHandMesh(t, seed, 3, users)
 		m.putAway(guild)
 		m.show()
@@ -127,7 +127,7 @@ func TestRenamesAreToldOnce(t *testing.T) {
 func TestNewMemberHasTheNewName(t *testing.T) {
 	computes(t)
 	const users, guild, fresh = 6, 4096, 6
-	for seed := range uint64(60) {
+	for seed := range fewer(60) {
 		m := newHandMesh(t, seed, 3, users)
 		m.putAway(guild, 1, 2, 3)
 		m.show()

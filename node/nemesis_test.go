@@ -25,11 +25,7 @@ type nemesis struct {
 // a guild; and in the end all is as if nothing had happened.
 func TestNodesComeAndGo(t *testing.T) {
 	t.Parallel()
-	seeds := uint64(100)
-	if testing.Short() || raceDetected() {
-		seeds = 10
-	}
-	for seed := range seeds {
+	for seed := range fewer(100) {
 		if compute(func() { comeAndGo(t, seed) }); t.Failed() {
 			t.Fatalf("seed %d", seed)
 		}

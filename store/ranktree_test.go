@@ -146,9 +146,13 @@ var rankNames = []struct {
 }
 
 func TestRankTreeIsASortedSlice(t *testing.T) {
+	seeds := uint64(4)
+	if testing.Short() {
+		seeds = 1
+	}
 	for _, names := range rankNames {
 		t.Run(names.name, func(t *testing.T) {
-			for seed := range uint64(4) {
+			for seed := range seeds {
 				r := rand.New(rand.NewPCG(seed, 5))
 				m := newRankModel(t)
 				user := uint64(0)
@@ -177,7 +181,11 @@ func TestRankTreeIsASortedSlice(t *testing.T) {
 }
 
 func TestRankTreeBuild(t *testing.T) {
-	for _, count := range []int{0, 1, rankLeafFill, rankLeafFill + 1, 5000, 20_000} {
+	counts := []int{0, 1, rankLeafFill, rankLeafFill + 1, 5000, 20_000}
+	if testing.Short() {
+		counts = counts[:5]
+	}
+	for _, count := range counts {
 		r := rand.New(rand.NewPCG(uint64(count), 6))
 		m := newRankModel(t)
 		for user := range count {

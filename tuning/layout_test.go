@@ -353,7 +353,7 @@ func TestLayoutFuzzTargets(t *testing.T) {
 	}
 	const find = `^func (Fuzz[A-Za-z0-9_]*)\(.*`
 	if !strings.Contains(string(ci), "sed -nE 's/"+find+"/\\1/p'") ||
-		!strings.Contains(string(ci), `go test -run '^$' -fuzz "^$target\$" -fuzztime`) {
+		!strings.Contains(string(ci), `-test.fuzz "^$target\$" -test.fuzztime`) {
 		t.Fatal(".ci/run has no step that runs what it finds")
 	}
 	found := regexp.MustCompile("(?m)" + find)

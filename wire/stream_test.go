@@ -134,10 +134,14 @@ func plainLength(t *testing.T, v Variant, name string, body []byte) int {
 // TestSharedStreamsDecode sends thousands of messages of all sizes, with control frames between,
 // through one decoder per connection.
 func TestSharedStreamsDecode(t *testing.T) {
+	events := 1500
+	if testing.Short() {
+		events = 200
+	}
 	for _, c := range []Compression{CompressionZlib, CompressionZstd} {
 		for _, e := range []Encoding{EncodingJSON, EncodingETF} {
 			t.Run(fmt.Sprint(c, " ", e), func(t *testing.T) {
-				decodeStream(t, VariantOf(e, c), 1500)
+				decodeStream(t, VariantOf(e, c), events)
 			})
 		}
 	}
