@@ -36,6 +36,8 @@ const (
 	flooders    = 4
 	vanishing   = 2000
 	clearLimit  = 5 * time.Second
+	// besides are descriptors and goroutines of requests to the other doors, which come and go.
+	besides = 20
 )
 
 var attacks = []attack{
@@ -116,11 +118,14 @@ func vanish(ctx context.Context, s *scene) (assault, error) {
 	}, nil
 }
 
-// gone waits until the node has no connections but those of who behave, and of who dials.
+// gone waits until the node has no connections but those of who behave, and of who dials, and no
+// descriptors or goroutines of others.
 func (s *scene) gone(ctx context.Context) error {
 	return trial.Until(ctx, clearLimit, "the end of all connections", func() (bool, error) {
 		m, err := s.node.Metrics(ctx)
-		return m["throng_connections"] <= good+1, err
+		return m["throng_connections"] <= good+1 &&
+			m["process_open_fds"] <= s.base["process_open_fds"]+besides &&
+			m["go_goroutines"] <= s.base["go_goroutines"]+besides, err
 	})
 }
 

@@ -45,6 +45,8 @@ func (b *bench) conclude() {
 		Measured: s.Median("pings cost %") / flooders, Unit: "%", Limit: floodLimit})
 	r.Reach(report.Figure{What: "what each flood of commands costs, of a processor",
 		Measured: s.Median("commands cost %") / flooders, Unit: "%", Limit: floodLimit})
+	r.Reach(report.Figure{What: "closed of that kind of bad peers of whom the fewest were",
+		Measured: s.Least("closed of the most spared kind"), Unit: "", Limit: 1, AtLeast: true})
 	r.Reach(report.Figure{What: "until nothing is left of 2,000 connections that were reset",
 		Measured: s.Median("vanishing gone after s"), Unit: "s",
 		Limit: clearLimit.Seconds()})

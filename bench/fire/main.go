@@ -42,6 +42,7 @@ type scene struct {
 	*bench
 	node *server.Throng
 	good crowd.Crowd
+	base server.Metrics // with those who behave alone
 }
 
 func main() {
@@ -72,6 +73,9 @@ func (b *bench) run(ctx context.Context) error {
 		return err
 	}
 	if err := s.good.Join(ctx, node, g); err != nil {
+		return err
+	}
+	if s.base, err = node.Metrics(ctx); err != nil {
 		return err
 	}
 	for _, a := range attacks {
@@ -172,9 +176,13 @@ func (s *scene) time(ctx context.Context, a attack, phase string, span time.Dura
 	s.Samples.Add(name+" dial p99 ms", quantile(opened, 0.99))
 	s.Samples.Add(name+" cpu %", (after.cpu-before.cpu).Seconds()/time.Since(began).Seconds()*100)
 	if phase == "attacked" {
+		all := 0.0
 		for _, reason := range a.closes {
-			s.Samples.Add(name+" closed "+reason, after.closes(reason)-before.closes(reason))
+			closed := after.closes(reason) - before.closes(reason)
+			s.Samples.Add(name+" closed "+reason, closed)
+			all += closed
 		}
+		s.Samples.Add("closed of the most spared kind", all)
 	}
 	return nil
 }
