@@ -2,7 +2,7 @@ package main
 
 import "throng/bench/internal/report"
 
-// othersLimit is how much longer those who behave may wait for others.
+// othersLimit is how much longer those who behave may wait than at a node without the others.
 const othersLimit = 1.1
 
 // dialLimit is for who connects meanwhile, in ms.
@@ -22,25 +22,26 @@ func (b *bench) conclude() {
 			if closed != "" {
 				closed += ", "
 			}
-			closed += number("attacked closed "+reason) + " " + reason
+			closed += number("closed "+reason) + " " + reason
 		}
-		rows = append(rows, []string{a.says, number("quiet p50 ms"), number("quiet p99 ms"),
-			number("attacked p50 ms"), number("attacked p99 ms"),
-			report.Number(s.Ratio(a.name+" attacked p99 ms", a.name+" quiet p99 ms")),
-			number("quiet dial p99 ms"), number("attacked dial p99 ms"), number("quiet cpu %"),
-			number("attacked cpu %"), closed})
+		rows = append(rows, []string{a.says, number("beside p50 ms"), number("p50 ms"),
+			number("beside p99 ms"), number("p99 ms"),
+			report.Number(s.Ratio(a.name+" p99 ms", a.name+" beside p99 ms")),
+			number("beside dial p99 ms"), number("dial p99 ms"), number("beside cpu %"),
+			number("cpu %"), closed})
 	}
-	r.Table("Those who behave, before and meanwhile", []string{"while", "p50 before, ms",
-		"p99 before, ms", "p50, ms", "p99, ms", "×", "connecting before, p99, ms",
-		"connecting, p99, ms", "node before, % of a processor", "node, %", "closed"}, rows)
-	r.Say("%d sessions get %d events a second, of %d bytes, or of %d where somebody does not "+
-		"read. Who attacks runs on the same two processors.", good, eventRate, smallBytes,
+	r.Table("Those who behave, at a node of which that is true and at one beside it", []string{
+		"while", "p50 beside, ms", "p50, ms", "p99 beside, ms", "p99, ms", "×",
+		"connecting beside, p99, ms", "connecting, p99, ms", "node beside, % of a processor",
+		"node, %", "closed"}, rows)
+	r.Say("%d sessions of each node get %d events a second, of %d bytes, or of %d where somebody "+
+		"does not read. All runs on the same two processors.", good, eventRate, smallBytes,
 		largeBytes)
-	r.Reach(report.Figure{What: "p99 of others while some stop to read, of that before",
-		Measured: s.Ratio("frozen attacked p99 ms", "frozen quiet p99 ms"), Unit: "times",
+	r.Reach(report.Figure{What: "p99 of others while some stop to read, of that beside",
+		Measured: s.Ratio("frozen p99 ms", "frozen beside p99 ms"), Unit: "times",
 		Limit: othersLimit})
 	r.Reach(report.Figure{What: "p99 of connecting while 10,000 send a request slowly",
-		Measured: s.Median("slowloris attacked dial p99 ms"), Unit: "ms", Limit: dialLimit})
+		Measured: s.Median("slowloris dial p99 ms"), Unit: "ms", Limit: dialLimit})
 	r.Reach(report.Figure{What: "what each flood of pings costs, of a processor",
 		Measured: s.Median("pings cost %") / flooders, Unit: "%", Limit: floodLimit})
 	r.Reach(report.Figure{What: "what each flood of commands costs, of a processor",

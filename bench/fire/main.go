@@ -2,16 +2,19 @@
 //
 //	go run ./bench/fire
 //
-// A node has 1,000 sessions in a guild with 20 events a second. They are timed for a while, and
-// then again while somebody is at the node: clients that stop to read or read a kilobyte a second,
-// 10,000 connections that send a request octet by octet, floods of pings and of commands, and
-// sessions that vanish all at once. It needs 14,000 descriptors, writes bench/results/fire.json,
-// and ends by itself after some ten minutes.
+// Two nodes have 1,000 sessions each in a guild with 20 events a second. Somebody is at one of
+// them: clients that stop to read or read a kilobyte a second, 10,000 connections that send a
+// request octet by octet, floods of pings and of commands, and sessions that vanish all at once.
+// The other is left alone, and timed at the same time: what the machine does to one it does to
+// both, so that what is left between them is the attack's. It needs 15,000 descriptors, writes
+// bench/results/fire.json, and ends by itself after some eight minutes.
 package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"throng/bench/internal/crowd"
@@ -27,9 +30,6 @@ const (
 	smallBytes = 300
 	// largeBytes are such that what is not read is more than the kernel takes in some seconds.
 	largeBytes = 4 << 10
-	quietSpan  = 6 * time.Second
-	// quietReads is before others stop to read: of as many events that p99 is not the slowest.
-	quietReads = 24 * time.Second
 	settleSpan = time.Second
 )
 
@@ -40,9 +40,15 @@ type bench struct{ *trial.Trial }
 // scene is one run.
 type scene struct {
 	*bench
+	side   // where the attack is
+	beside side
+	base   server.Metrics // of the first, with those who behave alone
+}
+
+// side is a node with those who behave.
+type side struct {
 	node *server.Throng
 	good crowd.Crowd
-	base server.Metrics // with those who behave alone
 }
 
 func main() {
@@ -58,24 +64,15 @@ func main() {
 }
 
 func (b *bench) run(ctx context.Context) error {
-	node, err := b.Throng(ctx)
-	if err != nil {
-		return err
+	s := &scene{bench: b}
+	for _, at := range []*side{&s.side, &s.beside} {
+		defer at.stop()
+		if err := b.start(ctx, at); err != nil {
+			return err
+		}
 	}
-	defer func() { _ = node.Stop() }()
-	s := &scene{bench: b, node: node}
-	defer s.good.Stop()
-	if err := node.PutGuild(ctx, goodGuild, 1); err != nil {
-		return err
-	}
-	g := crowd.Group{Name: "good", Connections: good}
-	if err := g.Provision(ctx, node, goodGuild); err != nil {
-		return err
-	}
-	if err := s.good.Join(ctx, node, g); err != nil {
-		return err
-	}
-	if s.base, err = node.Metrics(ctx); err != nil {
+	var err error
+	if s.base, err = s.node.Metrics(ctx); err != nil {
 		return err
 	}
 	for _, a := range attacks {
@@ -83,26 +80,41 @@ func (b *bench) run(ctx context.Context) error {
 			return fmt.Errorf("%s: %w", a.name, err)
 		}
 	}
-	return node.Check(ctx)
+	return errors.Join(s.node.Check(ctx), s.beside.node.Check(ctx))
 }
 
-// withstand times the good sessions without an attack and with it.
+// start has those who behave at a node of their own.
+func (b *bench) start(ctx context.Context, at *side) (err error) {
+	if at.node, err = b.Throng(ctx); err != nil {
+		return err
+	}
+	if err := at.node.PutGuild(ctx, goodGuild, 1); err != nil {
+		return err
+	}
+	g := crowd.Group{Name: "good", Connections: good}
+	if err := g.Provision(ctx, at.node, goodGuild); err != nil {
+		return err
+	}
+	return at.good.Join(ctx, at.node, g)
+}
+
+func (at *side) stop() {
+	at.good.Stop()
+	if at.node != nil {
+		_ = at.node.Stop()
+	}
+}
+
+// withstand times the good sessions of both nodes while one is attacked.
 func (s *scene) withstand(ctx context.Context, a attack) error {
 	begin, err := a.prepare(ctx, s)
 	if err != nil {
 		return err
 	}
-	quiet := quietSpan
-	if a.large {
-		quiet = quietReads
-	}
-	if err := s.time(ctx, a, "quiet", quiet); err != nil {
-		return err
-	}
 	attacking, stop := context.WithCancel(ctx)
 	ended := make(chan error, 1)
 	go func() { ended <- begin(attacking) }()
-	err = s.time(ctx, a, "attacked", a.span)
+	err = s.time(ctx, a)
 	stop()
 	if ended := <-ended; err == nil {
 		err = ended
@@ -110,96 +122,53 @@ func (s *scene) withstand(ctx context.Context, a attack) error {
 	if err == nil {
 		err = s.cleared(ctx, a)
 	}
-	s.Samples.Add(a.name+" cost %", last(s.Samples[a.name+" attacked cpu %"])-
-		last(s.Samples[a.name+" quiet cpu %"]))
-	s.Note("%s: p99 %.1f ms, attacked %.1f", a.name, last(s.Samples[a.name+" quiet p99 ms"]),
-		last(s.Samples[a.name+" attacked p99 ms"]))
 	return err
 }
 
-func last(of []float64) float64 {
-	if len(of) == 0 {
-		return 0
-	}
-	return of[len(of)-1]
-}
-
-// time publishes and dials for a while and keeps how long that took.
-func (s *scene) time(ctx context.Context, a attack, phase string, span time.Duration) error {
+// time has both nodes used for a while and keeps how long that took.
+func (s *scene) time(ctx context.Context, a attack) error {
 	if err := trial.Pause(ctx, settleSpan); err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(ctx, span+time.Minute)
+	ctx, cancel := context.WithTimeout(ctx, a.span+time.Minute)
 	defer cancel()
-	s.good.Take()
-	received := s.good.Received()
-	before, err := s.usage(ctx)
+	before, err := s.closes(ctx, a)
 	if err != nil {
 		return err
 	}
-	began := time.Now()
-	dials := make(chan []float64, 1)
-	go func() { dials <- s.dial(ctx, span) }()
-	bytes := smallBytes
-	if a.large {
-		bytes = largeBytes
-	}
-	tick := time.NewTicker(time.Second / eventRate)
-	defer tick.Stop()
-	events := 0
-	for ; time.Since(began) < span; events++ {
-		now := <-tick.C
-		event := crowd.Event(goodGuild, bytes, now)
-		if err := s.node.Publish(ctx, goodGuild, event); err != nil {
-			return err
+	var both sync.WaitGroup
+	var there, beside timed
+	var errThere, errBeside error
+	both.Go(func() { there, errThere = s.side.use(ctx, a) })
+	both.Go(func() {
+		// Events go to each in the middle between those of the other.
+		if errBeside = trial.Pause(ctx, time.Second/eventRate/2); errBeside == nil {
+			beside, errBeside = s.beside.use(ctx, a)
 		}
-	}
-	opened := <-dials
-	want := received + uint64(events*good)
-	err = trial.Until(ctx, time.Minute, "all events", func() (bool, error) {
-		if live := s.good.Live(); live < good {
-			return false, fmt.Errorf("%d of those who behave were lost", good-live)
-		}
-		return s.good.Received() >= want, nil
 	})
-	if err != nil {
-		return fmt.Errorf("%s: %w", phase, err)
-	}
-	got := s.good.Take()
-	after, err := s.usage(ctx)
-	if err != nil {
+	both.Wait()
+	if err := errors.Join(errThere, errBeside); err != nil {
 		return err
 	}
-	name := a.name + " " + phase
-	s.Samples.Add(name+" p50 ms", got.Event.P50)
-	s.Samples.Add(name+" p99 ms", got.Event.P99)
-	s.Samples.Add(name+" dial p99 ms", quantile(opened, 0.99))
-	s.Samples.Add(name+" cpu %", (after.cpu-before.cpu).Seconds()/time.Since(began).Seconds()*100)
-	if phase == "attacked" {
-		all := 0.0
-		for _, reason := range a.closes {
-			closed := after.closes(reason) - before.closes(reason)
-			s.Samples.Add(name+" closed "+reason, closed)
-			all += closed
-		}
-		s.Samples.Add("closed of the most spared kind", all)
+	there.keep(s.Samples, a.name)
+	beside.keep(s.Samples, a.name+" beside")
+	s.Samples.Add(a.name+" cost %", there.cpu-beside.cpu)
+	s.Note("%s: p99 %.1f ms, beside %.1f", a.name, there.events.P99, beside.events.P99)
+	after, err := s.closes(ctx, a)
+	all := 0.0
+	for i, reason := range a.closes {
+		s.Samples.Add(a.name+" closed "+reason, after[i]-before[i])
+		all += after[i] - before[i]
 	}
-	return nil
+	s.Samples.Add("closed of the most spared kind", all)
+	return err
 }
 
-// usage is what the node has used and closed so far.
-type usage struct {
-	server.Metrics
-	cpu time.Duration
-}
-
-func (u usage) closes(reason string) float64 {
-	return u.Metrics[`throng_closes_total{reason="`+reason+`"}`]
-}
-
-func (s *scene) usage(ctx context.Context) (u usage, err error) {
-	if u.Metrics, err = s.node.Metrics(ctx); err == nil {
-		u.cpu, err = s.node.CPU()
+// closes is how many the attacked node has closed so far, by the reasons of an attack.
+func (s *scene) closes(ctx context.Context, a attack) (counts []float64, err error) {
+	m, err := s.node.Metrics(ctx)
+	for _, reason := range a.closes {
+		counts = append(counts, m[`throng_closes_total{reason="`+reason+`"}`])
 	}
-	return u, err
+	return counts, err
 }

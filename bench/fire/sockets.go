@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -16,37 +15,6 @@ import (
 	"throng/bench/internal/crowd"
 	"throng/bench/internal/server"
 )
-
-// quantile of values in any order; 0 of none.
-func quantile(of []float64, q float64) float64 {
-	if len(of) == 0 {
-		return 0
-	}
-	slices.Sort(of)
-	return of[min(int(q*float64(len(of))), len(of)-1)]
-}
-
-// dial opens connections one after the other, and says how many ms each took up to HELLO.
-func (s *scene) dial(ctx context.Context, span time.Duration) (took []float64) {
-	tick := time.NewTicker(time.Second / dialRate)
-	defer tick.Stop()
-	for began := time.Now(); time.Since(began) < span && ctx.Err() == nil; <-tick.C {
-		at := time.Now()
-		conn, err := client.Hello(ctx, s.node.Gateway, dialTimeout)
-		took = append(took, time.Since(at).Seconds()*1e3)
-		if err == nil {
-			// Said, so that it does not count among those that were lost.
-			_, _ = conn.Write([]byte{0x88, 0x82, 0, 0, 0, 0, 0x03, 0xe8})
-			conn.Close()
-		} else if ctx.Err() == nil {
-			took[len(took)-1] = dialTimeout.Seconds() * 1e3
-		}
-	}
-	return took
-}
-
-// dialTimeout is also what a connection counts as that was not let in.
-const dialTimeout = 5 * time.Second
 
 // trickle keeps connections open that send a request octet by octet, until the context ends.
 // Those that the node closes are opened anew.

@@ -50,7 +50,8 @@ var hosts = []Row{
 		By: []string{"node:TestThousandCuts", "node:TestSessionOverABadNetwork",
 			"node:TestSimulation", "node:TestResumeOnAnotherNode"},
 		Held:    "numbers rise by one, over 1,000 cuts",
-		Benches: []string{"storms:lost or refused in a storm of 9,000 resumes"},
+		Benches: []string{"storms:lost or refused in a storm of 9,000 resumes",
+			"storms:p99 of a resume in a storm of 9,000"},
 	},
 	{
 		Fault: "a client comes back too late, with a wrong number, with somebody else's session",
@@ -63,8 +64,8 @@ var hosts = []Row{
 		Fault: "two connections resume one session",
 		Then:  "the last has it, and the first is closed",
 		By:    []string{"node:TestResumeTakesTheSessionFromItsSocket", "node:TestSimulation"},
-		Held: "one owner at each step of each seed; `go test ./node -run TestSimulation " +
-			"-sim.seeds=100000`",
+		Held: "one owner at each step of each of 100,000 seeds: " +
+			"`go test ./node -run 'TestSimulation$' -sim.seeds=100000`",
 	},
 	{
 		Fault: "everybody comes at once",

@@ -20,8 +20,6 @@ type Row struct {
 	Held string
 	// Benches are figures of benches, each as "bench:what" is in its result.
 	Benches []string
-	// Lacks is what nobody holds yet.
-	Lacks string
 }
 
 // Rows are all faults. Their numbers are their places, from 1 on.

@@ -9,7 +9,8 @@ var peers = []Row{
 			"node:TestAnswersToOneWhoDoesNotReadAreBounded", "store:TestOutboxMatchesPlainModel"},
 		Held: "closed by the kernel 20 s after it last took something, by the node after 30 s, " +
 			"or at 3/4 of the journal",
-		Benches: []string{"fire:p99 of others while some stop to read, of that before"},
+		Benches: []string{"fire:p99 of others while some stop to read, of that beside",
+			"fire:closed of that kind of bad peers of whom the fewest were"},
 	},
 	{
 		Fault: "a tenth of the receivers freezes in a burst",

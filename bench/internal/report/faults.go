@@ -28,10 +28,7 @@ func matrixTable(rows []matrix.Row, folder string) (string, error) {
 			if err != nil {
 				return "", err
 			}
-			figures = append(figures, figure)
-		}
-		if row.Lacks != "" {
-			figures = append(figures, "**missing: "+row.Lacks+"**")
+			figures = append(figures, shown(figure, bench, what))
 		}
 		cells = append(cells, []string{fmt.Sprint(i + 1), row.Fault, row.Then,
 			strings.Join(by, ", "), strings.Join(figures, "; ")})
@@ -56,19 +53,29 @@ func proofOf(name string) string {
 	return fmt.Sprintf("`%s` %s", folder, test)
 }
 
-// figureOf is a figure of a bench beside what is to be reached.
-func figureOf(folder, bench, what string) (string, error) {
+// figureOf is what a bench's result says of a figure, or nil.
+func figureOf(folder, bench, what string) (*Figure, error) {
 	r, err := Load(folder, bench)
-	if err != nil {
-		return "", err
+	if err != nil || r == nil {
+		return nil, err
 	}
-	if r != nil {
-		for _, f := range r.Figures {
-			if f.What == what {
-				measured := strings.TrimSpace(Number(f.Measured) + " " + f.Unit)
-				return fmt.Sprintf("%s: %s (%s)", what, measured, f.bound()), nil
-			}
+	for i := range r.Figures {
+		if r.Figures[i].What == what {
+			return &r.Figures[i], nil
 		}
 	}
-	return fmt.Sprintf("%s: no result yet, `go run ./bench/%s`", what, bench), nil
+	return nil, nil
+}
+
+// shown is a figure beside what is to be reached.
+func shown(f *Figure, bench, what string) string {
+	if f == nil {
+		return fmt.Sprintf("%s: no result yet, `go run ./bench/%s`", what, bench)
+	}
+	reached := ""
+	if !f.Reached() {
+		reached = ", **not reached**"
+	}
+	measured := strings.TrimSpace(Number(f.Measured) + " " + f.Unit)
+	return fmt.Sprintf("%s: %s (%s%s)", what, measured, f.bound(), reached)
 }
