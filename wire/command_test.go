@@ -30,6 +30,7 @@ func TestCommandsInBothEncodings(t *testing.T) {
 		{"no d", `{"op":1}`, OpHeartbeat, ``, 0},
 		{"s and t too", ` {"t":null,"s":null,"op":1,"d":3} `, OpHeartbeat, `3`, 0},
 		{"d first", `{"d":{"seq":3},"op":40}`, OpQoSHeartbeat, `{"seq":3}`, 0},
+		{"keys twice", `{"op":1,"d":5,"op":77,"d":{}}`, OpHeartbeat, `5`, 0},
 		{"a user op", `{"op":41,"d":{}}`, OpTimeSpentSession, `{}`, 0},
 		{"deepest", deepest, OpPresenceUpdate, deepest[12 : len(deepest)-1], 0},
 		{"too deep", `[` + deepest + `]`, 0, ``, CloseDecode},

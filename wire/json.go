@@ -142,7 +142,9 @@ func validString(b []byte, i int) int {
 	return -1
 }
 
-// validNumber checks the grammar of RFC 8259 6: no leading zero, digits on both sides of a dot.
+// validNumber checks the grammar of RFC 8259 6: no leading zero, digits on both sides of a dot. How
+// many digits there are is nothing to it: who reads the number refuses what does not fit, and of
+// one that nobody reads only the octets are passed over.
 func validNumber(b []byte, i int) int {
 	if b[i] == '-' {
 		i++

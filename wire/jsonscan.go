@@ -118,6 +118,10 @@ func keyIs(raw []byte, key string) bool {
 
 // Field finds the raw value of a top-level key. Of a key that comes twice the first counts,
 // here and in everything that reads through Field. It allocates nothing.
+//
+// To refuse the second would be to remember the keys of every object, of which a message of 15,360
+// octets has thousands, or to compare each with each. It would guard nobody: harm comes of two
+// readers of which one takes the last, and a command has no other.
 func Field(object []byte, key string) (raw []byte, ok bool) {
 	for i := 0; ; {
 		m, next, ok := nextMember(object, i)

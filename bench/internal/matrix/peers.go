@@ -94,10 +94,14 @@ var peers = []Row{
 	},
 	{
 		Fault: "JSON or ETF that is deep, says a key twice, has numbers without end",
-		Then:  "4002",
-		By: []string{"node:TestBadFrames", "wire:TestJSONDepthIsBounded",
-			"wire:TestAShortTermCannotAllocateMuch", "wire:FuzzCommand", "wire:FuzzETF"},
-		Held: "32 levels",
+		Then: "4002 for what is deeper, for a number that is read and fits nothing, for an ETF " +
+			"integer of more than 64 octets; of a field that comes twice the first counts, and a " +
+			"number of JSON that nobody reads may be of any length",
+		By: []string{"node:TestBadFrames", "node:TestWhatIsJustAllowed",
+			"wire:TestCommandsInBothEncodings", "wire:TestJSONDepthIsBounded",
+			"wire:TestETFThatIsRefused", "wire:TestAShortTermCannotAllocateMuch",
+			"wire:FuzzCommand", "wire:FuzzETF"},
+		Held: "32 levels; a thousand digits in a field that nobody reads",
 		Benches: []string{"parts:the worst of 4,096 octets of JSON to read",
 			"parts:the worst of 15,360 octets of JSON to read"},
 	},
