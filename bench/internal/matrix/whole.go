@@ -83,6 +83,7 @@ var whole = []Row{
 		By:    []string{"nightly:soak"},
 		Held:  "20 minutes with sessions, members and guilds that come and go",
 		Benches: []string{"soak:heap, the last third of a soak over the second",
+			"soak:resident memory, the last third of a soak over the second",
 			"soak:descriptors that the last third of a soak has more",
 			"soak:goroutines that the last third of a soak has more"},
 	},
