@@ -1,7 +1,11 @@
 package tuning
 
 import (
+	"encoding/json"
 	"maps"
+	"math"
+	"os"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -117,6 +121,31 @@ func TestTLSTakesRoom(t *testing.T) {
 	secure := Ceilings(h, Demand{})[0].Connections
 	if want := plain * (SessionBytes + SocketBytes) / (SessionBytes + SocketBytes + TLSBytes); want != secure {
 		t.Errorf("%d with TLS and %d without, want %d", secure, plain, want)
+	}
+}
+
+// TestTLSBytesAreThoseMeasured holds what doctor reckons with against the result of bench/tls: with
+// less it promises connections that the host has no memory for.
+func TestTLSBytesAreThoseMeasured(t *testing.T) {
+	text, err := os.ReadFile("../bench/results/tls.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var result struct{ Samples map[string][]float64 }
+	if err := json.Unmarshal(text, &result); err != nil {
+		t.Fatal(err)
+	}
+	median := func(what string) float64 {
+		all := slices.Sorted(slices.Values(result.Samples[what]))
+		if len(all) == 0 {
+			t.Fatalf("the result has no %q", what)
+		}
+		return all[len(all)/2]
+	}
+	measured := median("TLS in the node B") - median("no TLS B")
+	// From one run to the next it differs by some percent.
+	if off := math.Abs(TLSBytes-measured) / measured; off > 0.1 {
+		t.Errorf("TLSBytes are %d, and %.0f were measured", TLSBytes, measured)
 	}
 }
 
