@@ -15,7 +15,8 @@ import (
 )
 
 // TestThousandCuts ends connections in every way at random moments while events are published, and
-// holds that each session gets every event exactly once, in order, with numbers without gaps.
+// holds that each session gets every event exactly once, in order, with numbers without gaps. The
+// simulation is the long form: it cuts connections of as many nodes as it has seeds.
 func TestThousandCuts(t *testing.T) {
 	computes(t)
 	const clients, cuts = 8, 125
@@ -34,7 +35,7 @@ func TestThousandCuts(t *testing.T) {
 	for i := range clients {
 		c := r.login(members[i])
 		c.joined(1)
-		cutters[i] = &cutter{rand.New(rand.NewPCG(uint64(i), 20)), &seen[i], c}
+		cutters[i] = &cutter{random: rand.New(rand.NewPCG(uint64(i), 20)), seen: &seen[i], c: c}
 	}
 
 	// The publisher stays at most so many events ahead of the slowest reader.
@@ -74,9 +75,20 @@ func TestThousandCuts(t *testing.T) {
 	if t.Failed() {
 		return
 	}
-	// Each reads on to the last event.
+	wantAll(t, cutters, total)
+	if got := r.core.resumes.ok.Load(); got < clients*cuts {
+		t.Errorf("%d resumes, want %d", got, clients*cuts)
+	}
+}
+
+// wantAll has each of the cutters read on to the last event, and holds that it has looked at every
+// one, and that all of them were not few: a round reads some 20 things, most of them events.
+func wantAll(t *testing.T, cutters []*cutter, events int) {
+	t.Helper()
+	const checkedMin = 10_000
+	checked := 0
 	for i, u := range cutters {
-		for u.c.number < int64(total) {
+		for u.c.number < int64(events) {
 			err := u.readSome(1, "")
 			if err == errSuperseded {
 				err = u.resume()
@@ -85,17 +97,25 @@ func TestThousandCuts(t *testing.T) {
 				t.Fatalf("client %d: %v", i, err)
 			}
 		}
+		if u.checked != events {
+			t.Errorf("client %d has looked at %d events, want %d", i, u.checked, events)
+		}
+		checked += u.checked
 	}
-	t.Logf("%d events, %d resumes", total, r.core.resumes.ok.Load())
+	t.Logf("%d events, %d deliveries checked", events, checked)
+	if checked < checkedMin {
+		t.Errorf("%d deliveries were checked, want %d at least", checked, checkedMin)
+	}
 }
 
 var errSuperseded = errors.New("the session was resumed by an earlier RESUME")
 
 // cutter is one session that is cut and resumed.
 type cutter struct {
-	random *rand.Rand
-	seen   *atomic.Int64
-	c      *wsClient
+	random  *rand.Rand
+	seen    *atomic.Int64
+	c       *wsClient
+	checked int // events whose number was the next
 }
 
 // round reads for a while, loses the connection in some way and resumes.
@@ -188,6 +208,7 @@ func (u *cutter) readSome(most int, until string) error {
 				return fmt.Errorf("event %d came after %d", n, u.c.number)
 			}
 			u.c.number = n
+			u.checked++
 			u.seen.Store(n)
 		case h.Type == until && until != "":
 			return nil

@@ -153,6 +153,7 @@ func (c *simClient) dispatch(p *simPipe, name string, s uint32, d []byte) {
 		return
 	}
 	c.seq = s
+	c.w.count("dispatches compared")
 	digest := c.w.digestOf(name, d)
 	if s <= uint32(len(c.log)) {
 		if c.log[s-1] != digest {

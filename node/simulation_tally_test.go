@@ -22,6 +22,7 @@ type simTally struct {
 
 // simWanted is what a thousand seeds have to come by.
 var simWanted = []string{
+	"dispatches compared",
 	"resumes", "resumes refused", "resumes too late", "resumes with a wrong number or token",
 	"identifies", "identifies too soon", "sessions without a word lost", "moves to another loop",
 	"short writes", "passes cut short", "guilds deleted", "guilds that came back",
