@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"throng/tuning"
 	"throng/wire"
 )
 
@@ -215,6 +216,69 @@ func TestReaderThatFallsTooFarBehind(t *testing.T) {
 		}
 	}
 	next.wantEvent("RESUMED")
+}
+
+// narrowSink takes so many bytes, and more when the test says so.
+type narrowSink struct {
+	sink
+	room, took int
+}
+
+func (s *narrowSink) Write(b []byte) (int, error) {
+	n := min(len(b), s.room)
+	s.room, s.took = s.room-n, s.took+n
+	return n, nil
+}
+
+// TestNarrowReaderIsWaitedFor is row 3 of the matrix with time as the test's own: of one who takes
+// 1 KB a second nine seconds' worth may wait. If it falls behind for good, not the time tells that
+// but the journal, however much longer than LagTimeout it takes: it does take something.
+func TestNarrowReaderIsWaitedFor(t *testing.T) {
+	// One large frame alone takes longer than LagTimeout.
+	const rate, burst, small, large = 1000, 40, 220, 40_000
+	h := newHandLoop(t, func(s *settings) { s.journalBytes, s.deadMilli = 16<<20, 1e9 })
+	io := &narrowSink{room: 1 << 20}
+	k := h.opened(io)
+	h.say(k, []byte(upgradeRequest("/")))
+	h.say(k, frame(wire.OpcodeText, `{"op":2,"d":{"token":"t","intents":1}}`))
+	if k.state != socketLive || h.core.limits.lagMilli != tuning.LagTimeout.Milliseconds() {
+		t.Fatalf("state %d, and %d ms of patience", k.state, h.core.limits.lagMilli)
+	}
+	s := k.session
+	send := func(size int) {
+		h.sendPrivate(s.handle(h.loop), []*wire.Dispatch{
+			wire.NewDispatch("TEST", []byte(`{"big":"`+repeat("n", size)+`"}`), nil)})
+		h.pass()
+	}
+	second := func() {
+		for range 4 {
+			io.room = rate / 4
+			h.elapse(250)
+		}
+	}
+	io.room, io.took = 0, 0
+	for range burst {
+		send(small)
+	}
+	seconds := 0
+	for ; k.state == socketLive && h.out.Unsent(s.slot) > 0; seconds++ {
+		second()
+	}
+	if closed := h.core.closes[SlowReader].Load(); closed > 0 || seconds < 9 || io.took < 9*rate {
+		t.Fatalf("%d closed after %d s, in which it took %d bytes; want none, for a backlog of "+
+			"nine seconds", closed, seconds, io.took)
+	}
+	lag, end := 0, 0
+	for seconds = 0; k.state == socketLive && seconds < 1000; seconds++ {
+		lag, end = h.out.Lag(s.slot)
+		send(large)
+		second()
+	}
+	if got := h.core.closes[SlowReader].Load(); got != 1 || seconds < 31 ||
+		lag < end/4*3-2*large || h.out.Lost(s.slot) {
+		t.Errorf("%d closed after %d s, %d bytes behind of %d; its session is lost: %t", got,
+			seconds, lag, end, h.out.Lost(s.slot))
+	}
 }
 
 // TestAnswersToOneWhoDoesNotReadAreBounded: each heartbeat costs an acknowledgement, which waits

@@ -22,9 +22,13 @@ var peers = []Row{
 	},
 	{
 		Fault: "a reader that is narrow, and never stops",
-		Then:  "a burst is waited for; who falls behind for good is closed before it has a gap",
-		By:    []string{"node:TestNarrowReader", "node:TestReaderThatFallsTooFarBehind"},
-		Held:  "a burst of 0.3 s survives; closed at 3/4 of the journal",
+		Then: "a burst is waited for; who falls behind for good is closed before it has a gap. " +
+			"The journal is the limit, and no time: what waits lies in it once for all, so that " +
+			"one who is behind costs nothing until its place comes round",
+		By: []string{"node:TestNarrowReaderIsWaitedFor", "node:TestNarrowReader",
+			"node:TestReaderThatFallsTooFarBehind", "node:TestLagIsCounted"},
+		Held: "at 1 KB/s a burst of 9 s survives; closed at 3/4 of the journal, or after 30 s of " +
+			"taking nothing",
 	},
 	{
 		Fault: "slowloris: a handshake of an octet a second",
