@@ -1,8 +1,10 @@
 package node
 
 import (
+	"slices"
 	"testing"
 
+	"throng/store"
 	"throng/tuning"
 	"throng/wire"
 )
@@ -99,6 +101,43 @@ func TestHerdIsAdmittedInShares(t *testing.T) {
 	late.wantOp(wire.OpHeartbeat)
 	if h := late.wantOp(wire.OpInvalidSession); string(h.Data) != "true" {
 		t.Errorf("a RESUME too many: got d %s, want true", h.Data)
+	}
+}
+
+// TestHerdIsAdmittedInEverySecond has a thousand clients connect to a node and ask four times a
+// second until they are let in: in each second as many sessions begin as the rate says, and not in
+// the first alone. Time is the test's own.
+func TestHerdIsAdmittedInEverySecond(t *testing.T) {
+	const herd, perSecond, burst, asks = 1000, 100, 200, 4
+	dir := store.NewMemory()
+	people(t, dir, herd)
+	h := newHandNode(t, dir, func(s *settings) {
+		s.identifyRate, s.identifyBurst = perSecond, burst
+	})
+	waiting := make([]*handClient, herd)
+	for i := range waiting {
+		waiting[i] = h.dial(i%2, wire.Snowflake(i+1))
+	}
+	// The burst is there at first, and all but the first ask of that second find a refill.
+	want := burst + perSecond*(asks-1)/asks
+	for second := 1; len(waiting) > 0; second++ {
+		before := len(waiting)
+		for range asks {
+			for _, c := range waiting {
+				c.identify()
+			}
+			h.settle()
+			waiting = slices.DeleteFunc(waiting, func(c *handClient) bool { return c.ready == 1 })
+			h.elapse(1000 / asks)
+		}
+		got, due := before-len(waiting), min(want, before)
+		if got < due-1 || got > due+1 {
+			t.Fatalf("second %d: %d sessions began, want %d; %d waited", second, got, due, before)
+		}
+		if got := int(h.identifies.ok.Load()); got != herd-len(waiting) {
+			t.Errorf("second %d: %d are counted, want %d", second, got, herd-len(waiting))
+		}
+		want = perSecond
 	}
 }
 
