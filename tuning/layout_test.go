@@ -345,7 +345,8 @@ func TestLayoutSkips(t *testing.T) {
 	}
 }
 
-// TestLayoutFuzzTargets holds that .ci/run, which finds fuzz targets by their first line, finds all.
+// TestLayoutFuzzTargets holds that .ci/run, which finds fuzz targets by their first line, finds all,
+// and that each has a corpus, which plain go test runs.
 func TestLayoutFuzzTargets(t *testing.T) {
 	ci, err := os.ReadFile("../.ci/run")
 	if err != nil {
@@ -375,6 +376,10 @@ func TestLayoutFuzzTargets(t *testing.T) {
 			}
 			if targets++; !names[f.Name.Name] {
 				t.Errorf("%s: .ci/run does not find %s", s.set.Position(f.Pos()), f.Name.Name)
+			}
+			corpus := path.Join("..", path.Dir(s.name), "testdata/fuzz", f.Name.Name, "*")
+			if inputs, _ := filepath.Glob(corpus); len(inputs) == 0 {
+				t.Errorf("%s has no corpus in %s", f.Name.Name, corpus)
 			}
 			return true
 		})
