@@ -87,7 +87,7 @@ func (g *memoryGuard) look() tuning.MemoryUse {
 			"was", was.String(), "needed", u.Needed(), "held", u.Held, "budget", u.Budget)
 	}
 	g.collect(now)
-	if now < tuning.PressureClose || g.core.blocked() > 0 {
+	if now < tuning.PressureClose || g.core.blocked() > 0 || !u.Over() {
 		g.idle = time.Now()
 	}
 	g.core.nearShort.Store(u.Near())

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -91,6 +92,25 @@ func TestShortOfMemory(t *testing.T) {
 	c.wantEvent("TEST_EVENT")
 	if err := r.Ready(); err != nil {
 		t.Error(err)
+	}
+}
+
+// TestWhoReadsGoesForTheReserveAlone: as long as the budget is not used up, nobody is closed who
+// takes what it is sent, however long it lasts.
+func TestWhoReadsGoesForTheReserveAlone(t *testing.T) {
+	t.Parallel()
+	r, needs := shortRig(t)
+	g := newMemoryGuard(r.core)
+	long := time.Now().Add(-time.Hour)
+	for percent, want := range map[int64]bool{tuning.PressureClosePercent: false, 100: false,
+		101: true} {
+		needs(percent)
+		g.idle = long
+		g.look()
+		if got := g.idle.Equal(long); got != want {
+			t.Errorf("of 100 bytes %d are held: it is for long enough: %t, want %t", percent, got,
+				want)
+		}
 	}
 }
 

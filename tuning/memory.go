@@ -24,6 +24,9 @@ func (u MemoryUse) Near() bool {
 // Needed is what is held and cannot be given back but by holding less.
 func (u MemoryUse) Needed() int64 { return u.Held - u.Spare }
 
+// Over says whether the reserve is in use: then more is held than what the budget leaves out of it.
+func (u MemoryUse) Over() bool { return u.Budget > 0 && u.Held > u.Budget }
+
 // HeapMax is how large Go's part may become beside what the kernel holds for the process now.
 // GOMEMLIMIT does not know of sockets: at a hundred thousand connections they are 400 MB, and ten
 // times that when clients do not read, all of which a fixed share of the budget leaves out.

@@ -37,7 +37,9 @@ const (
 	ShedLookMax    = 8192
 	ShedQueueMin   = 64 << 10
 
-	// ShedAnyAfter without anybody who takes nothing, and still too much is held: others go.
+	// ShedAnyAfter without anybody who takes nothing, and with more held than the budget: others
+	// go. Before that it would be for little: one of them holds some kilobytes, and at this level
+	// nothing new comes in.
 	ShedAnyAfter = 2 * time.Second
 
 	// HeapMaxPercent of the memory there is are Go's and the kernel's together.
