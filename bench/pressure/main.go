@@ -180,6 +180,10 @@ func (b *bench) freeze(ctx context.Context, s *scene) error {
 		return fmt.Errorf("%d of %d sessions were there to stop reading", got, frozen)
 	}
 	s.reading.Take()
+	before, err := s.node.Metrics(ctx) // It has refused a connection.
+	if err != nil {
+		return err
+	}
 	for range events {
 		_, err := s.reading.Deliver(ctx, reading, func() error {
 			return s.node.Publish(ctx, sessionsGuild, crowd.Event(sessionsGuild, eventBytes,
@@ -195,7 +199,8 @@ func (b *bench) freeze(ctx context.Context, s *scene) error {
 	b.Samples.Add("p99 ms", s.reading.Take().Event.P99)
 	m, err := s.node.Metrics(ctx)
 	for _, reason := range []string{"node_short", "slow_reader"} {
-		closed := m[`throng_closes_total{reason="`+reason+`"}`]
+		name := `throng_closes_total{reason="` + reason + `"}`
+		closed := m[name] - before[name]
 		b.Samples.Add("closed "+reason, closed)
 		b.Note("closed for %s: %.0f", reason, closed)
 	}
