@@ -20,7 +20,7 @@ var whole = []Row{
 		By: []string{"node:TestPanicInAHandlerCostsItsConnection",
 			"node:TestPanicWhileWritingCostsOneSession", "node:TestPanicInAPassLosesNoRequest",
 			"node:TestTooManyPanicsGiveUp", "node:TestPanicsAreCountedInAWindow"},
-		Held: "1 connection",
+		Held: "1 connection; the 31st in a minute ends the node",
 	},
 	{
 		Fault: "a backend without a token, with a wrong one, with too much; one from outside",
@@ -62,11 +62,13 @@ var whole = []Row{
 	},
 	{
 		Fault: "a producer that is faster than the node",
-		Then:  "it is told to wait by 429, or is read slowly; nothing queues without end",
+		Then: "429 for a guild that is behind and for too many users, 503 for too many requests " +
+			"at once; by NATS the answer says the same, and what is not read waits in its client, " +
+			"which drops and says so at its own limit",
 		By: []string{"node:TestFloodOfOneGuildIsHeldBack",
 			"node/api:TestRequestsInFlightAreBounded",
-			"node:TestWhoPutsTooManyUsersIsHeldBack", "node:TestEventsByNATS"},
-		Held: "queues within their limits",
+			"node:TestWhoPutsTooManyUsersIsHeldBack"},
+		Held: "what waits stays within its limits",
 	},
 	{
 		Fault: "the program is replaced under load",
