@@ -81,6 +81,21 @@ func (g *Guild) MembersQuery(
 	return q, nil
 }
 
+// Memory is what the query holds besides itself and the snapshot, which is the guild's. It must not
+// be asked while Next runs.
+func (q *Query) Memory(r *store.Ruler) int {
+	return CommandMemory(r, &q.cmd) + store.Slice(r, q.found) + store.Slice(r, q.notFound)
+}
+
+// CommandMemory is what a request for members holds besides itself.
+func CommandMemory(r *store.Ruler, c *wire.MembersCommand) int {
+	bytes := store.Slice(r, c.UserIDs) + store.Slice(r, c.MoreGuildIDs) + r.Heap(len(c.Nonce))
+	if c.Query != nil {
+		bytes += r.Heap(len(*c.Query))
+	}
+	return bytes
+}
+
 // GoOn has the answer go on with the chunk at index, of members from a user on. For whoever asks
 // chunk by chunk there is no one moment at which all of it is true: members come and go, and each
 // chunk says how many there are as it looks then. A client that goes by the last one that it has

@@ -192,11 +192,17 @@ func (l *loop) presence(k *socket, s *session, d []byte) {
 }
 
 // requestMembers asks a guild for members; a repeated request for a whole list is answered with
-// RATE_LIMITED in place of chunks.
+// RATE_LIMITED in place of chunks, and so is one of a session that has too many in line. The line
+// outlives the connection, whose share of commands begins anew with the next one.
 func (l *loop) requestMembers(k *socket, s *session, d []byte) {
 	c, fault := wire.ParseMembers(d)
 	if fault != nil {
 		l.fail(k, fault)
+		return
+	}
+	if h := s.habits; h != nil && len(h.requests) >= l.core.limits.memberRequestsMax {
+		l.core.drop(CommandBusy)
+		l.rateLimited(s, c, float64(l.core.limits.memberListMilli)/1000)
 		return
 	}
 	list := c.Limit == 0 || c.Limit > fanout.QueryLimitMax
@@ -258,6 +264,11 @@ func (m *startStream) do(l *loop) {
 		return
 	}
 	h := s.habit()
+	if len(h.requests) >= l.core.limits.memberRequestsMax {
+		// It was asked before those that are in line had been planned.
+		l.core.drop(CommandBusy)
+		return
+	}
 	if h.requests = append(h.requests, m.stream); len(h.requests) == 1 {
 		l.streams = append(l.streams, m.stream)
 	}

@@ -171,6 +171,7 @@ type settings struct {
 	flushBytesMax      int
 	controlBytesMax    int
 	chunksAheadMax     int
+	memberRequestsMax  int
 	chunkAnswerMilli   int64 // of another node
 	chunkAgainMilli    int64
 	answersHoldMilli   int64

@@ -209,3 +209,72 @@ func TestRequestsOfOneSessionTakeTurns(t *testing.T) {
 		t.Errorf("workers were at %d requests at a time, want 1", most.Load())
 	}
 }
+
+// TestMemberRequestsHaveALimit: connection after connection of one session asks, and no worker
+// comes to it. The line is bounded, who asks once too often is told so, what is in line is
+// answered after the resume, and the node's account of memory has it.
+func TestMemberRequestsHaveALimit(t *testing.T) {
+	var held atomic.Bool
+	release := make(chan struct{})
+	const most = 6
+	r, c := manyMembers(t, func(c *core) {
+		c.limits.memberRequestsMax = most
+		submit := c.submit
+		c.submit = func(what messageKind, job func()) bool {
+			if !held.Load() {
+				return submit(what, job)
+			}
+			return submit(what, func() { <-release; job() })
+		}
+	})
+	held.Store(true)
+	line := func() (waiting, bytes int) {
+		r.onLoop(c.home(), func(l *loop) {
+			for _, s := range l.sessions {
+				if s != nil && s.habits != nil {
+					waiting += len(s.habits.requests)
+					bytes += s.memory(&newRuler().Ruler)
+				}
+			}
+		})
+		return waiting, bytes
+	}
+	named := repeat(`"1234567890",`, 99) + `"7"`
+	ask := func(n int) {
+		c.send(8, fmt.Sprintf(`{"guild_id":"100","user_ids":[%s],"nonce":"%d"}`, named, n))
+	}
+	for n := range most {
+		if n == most/2 {
+			r.until("the half are in line", func() bool { at, _ := line(); return at == n })
+			c.conn.Close()
+			c = c.again()
+			c.wantEvent("RESUMED")
+		}
+		ask(n)
+	}
+	r.until("all are in line", func() bool { at, _ := line(); return at == most })
+	if _, bytes := line(); bytes < most*100*8 {
+		t.Errorf("%d requests for 100 users each are said to hold %d B", most, bytes)
+	}
+	ask(most)
+	limited := object(t, c.wantEvent("RATE_LIMITED").Data)
+	if meta, _ := limited["meta"].(map[string]any); meta["nonce"] != fmt.Sprint(most) {
+		t.Errorf("one too many is refused with %v", limited)
+	}
+	r.onLoop(c.home(), func(l *loop) {
+		for _, s := range l.sessions {
+			if s != nil && s.habits != nil {
+				(&startStream{&memberStream{to: s.handle(l)}}).do(l)
+			}
+		}
+	})
+	if at, _ := line(); at != most || r.core.drops[CommandBusy].Load() != 2 {
+		t.Errorf("%d are in line, and %d were dropped", at, r.core.drops[CommandBusy].Load())
+	}
+	close(release)
+	for n := range most {
+		if _, whole := c.chunk(0, 1); whole["nonce"] != fmt.Sprint(n) {
+			t.Fatalf("answer %d has nonce %v", n, whole["nonce"])
+		}
+	}
+}

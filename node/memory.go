@@ -3,6 +3,7 @@ package node
 import (
 	"crypto/tls"
 
+	"throng/fanout"
 	"throng/store"
 	"throng/wire"
 )
@@ -82,6 +83,23 @@ func (s *session) memory(r *store.Ruler) int {
 	if h := s.habits; h != nil {
 		bytes += r.Heap(sizeOf[habits]()) + r.Map(len(h.lists), 2*sizeOf[int64]()) +
 			store.Slice(r, h.requests)
+		for _, m := range h.requests {
+			bytes += m.memory(r)
+		}
+	}
+	return bytes
+}
+
+// memory leaves out what a query has found while a worker is at it.
+func (m *memberStream) memory(r *store.Ruler) int {
+	bytes := r.Heap(sizeOf[memberStream]())
+	switch {
+	case m.far != nil:
+		bytes += r.Heap(sizeOf[farMembers]()) + fanout.CommandMemory(r, &m.far.query.command)
+	case m.query != nil && m.making:
+		bytes += r.Heap(sizeOf[fanout.Query]())
+	case m.query != nil:
+		bytes += r.Heap(sizeOf[fanout.Query]()) + m.query.Memory(r)
 	}
 	return bytes
 }

@@ -119,6 +119,7 @@ func (s *settings) queues() {
 	s.flushBytesMax = tuning.FlushBytesMax
 	s.controlBytesMax = tuning.ControlBytesMax
 	s.chunksAheadMax = tuning.ChunksAheadMax
+	s.memberRequestsMax = tuning.MemberRequestsMax
 	s.chunkAnswerMilli = milli(tuning.ChunkAnswerTimeout)
 	s.chunkAgainMilli = milli(tuning.ChunkRetryPause)
 	s.answersHoldMilli = milli(tuning.AnswersHoldTimeout)

@@ -93,6 +93,12 @@ const (
 	// by one session: 100,000 members are 100 chunks of about 250 KB.
 	MemberListInterval = 30 * time.Second
 
+	// MemberRequestsMax requests for members of one session wait for their answers; one above it is
+	// answered with RATE_LIMITED. A client that asks once for each of its guilds as it starts has
+	// CommandsMax of them in hand at most, and those that it has when it resumes are still
+	// answered. With a hundred users each, the line takes 200 KB.
+	MemberRequestsMax = 128
+
 	// ShardGuildsMax guilds in one session, the protocol's bound; above it 4011 asks for shards.
 	ShardGuildsMax = 2500
 
@@ -291,6 +297,7 @@ const (
 	_ = uint64(LagTimeout - TCPUserTimeout)                 // A dead peer is not called slow.
 	_ = uint64(HeartbeatGrace - StallTolerance)             // A tolerated stall kills nobody.
 	_ = uint64(StallTolerance - 2*TickInterval)             // One late tick is no stall.
+	_ = uint(MemberRequestsMax - CommandsMax)               // Who asks by the rules is answered.
 	_ = uint(CommandsMax - 2*PresencesMax*3)                // Presences leave room for beats.
 	_ = uint(JournalBytes - JournalBytesMin)                // The default is legal.
 	_ = uint(JournalBytes - 2*GuildBodyBytesMax)            // A full guild fits twice.

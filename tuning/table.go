@@ -81,9 +81,11 @@ func inbound() []Limit {
 		count("PingsMax", PingsMax, "pings", "each costs a pong; then 4008"),
 		also(span("PingsWindow", PingsWindow, "")),
 		count("PresencesMax", PresencesMax, "updates",
-			"those above it are dropped; whole member lists, per guild and session"),
+			"those above it are dropped; whole member lists, per guild and session; "+
+				"of one session that wait, then RATE_LIMITED"),
 		also(span("PresencesWindow", PresencesWindow, "")),
 		also(span("MemberListInterval", MemberListInterval, "")),
+		also(count("MemberRequestsMax", MemberRequestsMax, "requests", "")),
 		count("ShardGuildsMax", ShardGuildsMax, "guilds",
 			"in one session, then 4011; of one user, then 4000"),
 		also(count("UserSessionsMax", UserSessionsMax, "sessions", "")),
