@@ -9,6 +9,7 @@ import (
 
 	"throng/fanout"
 	"throng/store"
+	"throng/tuning"
 	"throng/wire"
 )
 
@@ -161,7 +162,8 @@ func (w *world) draw(large bool) settings {
 		loopPassMax:    1 + r.IntN(40), writeLineMax: 1 + r.IntN(40), relayPassMax: 1 + r.IntN(8),
 		putOffMax: 1 + r.IntN(40), flushPassMax: 1 + r.IntN(10), smallMax: r.IntN(4),
 		flushBytesMax: 1 << (8 + r.IntN(8)), controlBytesMax: 4096, chunksAheadMax: 1 + r.IntN(3),
-		answersHoldMilli: 1 + r.Int64N(500),
+		memberRequestsMax: tuning.MemberRequestsMax,
+		answersHoldMilli:  1 + r.Int64N(500),
 		errandLimits: errandLimits{
 			renamesMax: 1 << 20, renameRoundMax: 1 + r.IntN(3), errandsMax: 1 + r.IntN(8),
 			errandBatchMax: 1 + r.IntN(3), voiceServersMax: 10,
