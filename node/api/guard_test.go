@@ -60,7 +60,10 @@ func TestAdminTokenIsNeededForAllButHealth(t *testing.T) {
 
 func TestWithoutTokenOnlyThisHostGetsIn(t *testing.T) {
 	n := furnished()
-	url := serve(t, Admin(n, Config{}))
+	page := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = io.WriteString(w, "page")
+	})
+	url := serve(t, Admin(n, Config{Pages: map[string]http.Handler{"/": page}}))
 	for _, c := range []struct {
 		name   string
 		header []string
@@ -73,13 +76,22 @@ func TestWithoutTokenOnlyThisHostGetsIn(t *testing.T) {
 		{"forwarded", []string{"X-Forwarded-For", "127.0.0.1"}, 403},
 		{"forwarded by the standard's header", []string{"Forwarded", "for=127.0.0.1"}, 403},
 		{"forwarded by nginx's header", []string{"X-Real-IP", "127.0.0.1"}, 403},
+		{"forwarded by Apache", []string{"X-Forwarded-Server", "a"}, 403},
+		{"forwarded, says the protocol alone", []string{"X-Forwarded-Proto", "https"}, 403},
+		{"by way of somebody", []string{"Via", "1.1 caddy"}, 403},
 		{"under a name of somebody's own", []string{"Host", "evil.example:9090"}, 403},
 		{"under a name that begins right", []string{"Host", "127.0.0.1.evil.example"}, 403},
 		{"by another address", []string{"Host", "192.0.2.1:9090"}, 403},
 		{"from a page elsewhere", []string{"Sec-Fetch-Site", "cross-site"}, 403},
+		{"from a page of another port", []string{"Sec-Fetch-Site", "same-site"}, 403},
+		{"from elsewhere, and it says both", []string{"Sec-Fetch-Site", "same-origin", "Origin",
+			"http://evil.example"}, 403},
 		{"from a page elsewhere, old browser", []string{"Origin", "http://evil.example"}, 403},
 		{"from a page of no origin", []string{"Origin", "null"}, 403},
 		{"from a page of the door's own", []string{"Sec-Fetch-Site", "same-origin"}, 202},
+		{"from its own, old browser", []string{"Origin", "http://localhost:9090", "Host",
+			"localhost:9090"}, 202},
+		{"by who types the address", []string{"Sec-Fetch-Site", "none"}, 202},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			before := len(n.guilds[2].events)
@@ -88,6 +100,14 @@ func TestWithoutTokenOnlyThisHostGetsIn(t *testing.T) {
 			if got := len(n.guilds[2].events) > before; got != (c.status == 202) {
 				t.Errorf("published: %v", got)
 			}
+			looks := c.status
+			if looks == 202 {
+				looks = 200
+			}
+			for _, path := range []string{"/v1/node", "/debug/stacks"} {
+				request(t, "GET", url+path, "", c.header...).want(t, looks, "")
+			}
+			request(t, "GET", url+"/", "", c.header...).want(t, 200, "page")
 			request(t, "GET", url+"/healthz", "", c.header...).want(t, 200, "")
 		})
 	}
