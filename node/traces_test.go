@@ -110,6 +110,14 @@ func TestPublishIsTraced(t *testing.T) {
 	one := r.login(1)
 	one.joined(1)
 	body := `{"t":"TEST_EVENT","d":{"n":1}}`
+	const stranger = "2af7651916cd43dd8448eb211c80319c"
+	asked, _ := http.NewRequest("GET", "http://"+r.doors["api"]+"/api/v10/gateway", nil)
+	asked.Header.Set("traceparent", "00-"+stranger+"-"+parent+"-01")
+	answer, err := http.DefaultClient.Do(asked)
+	if err != nil {
+		t.Fatal(err)
+	}
+	answer.Body.Close()
 	r.publishTraced("/v1/guilds/100/events", "00-"+no+"-"+parent+"-00", body)
 	r.publishTraced("/v1/guilds/100/events", "00-"+yes+"-"+parent+"-01", body)
 	one.wantNumber(1)
@@ -119,6 +127,10 @@ func TestPublishIsTraced(t *testing.T) {
 		spans = c.named(t, yes)
 		return len(spans) == 4
 	})
+	// Spans go out in the order in which they ended.
+	if spans := c.named(t, stranger); len(spans) != 0 {
+		t.Errorf("a client of -api had spans made: %v", spans)
+	}
 	under := mustHex(parent)
 	const route = "/v1/guilds/{id}/events"
 	for _, name := range []string{route, "guild.publish", "loop.deliver", "session.write"} {

@@ -32,7 +32,8 @@ type Config struct {
 	Elsewhere Elsewhere
 	// Peers says that requests come from other nodes, which have looked at their tokens.
 	Peers bool
-	// Tracer makes spans of requests that are traced; nil: none are.
+	// Tracer makes spans of requests of the admin door that are traced; nil: none are. The client
+	// door takes no traceparent: anybody could crowd the operator's spans out.
 	Tracer *tracing.Tracer
 	// Pages are what the admin door serves by path without asking who wants it: the console's
 	// files. Live serves GET /v1/live, for as long as its client stays; nil: there is none.
