@@ -35,6 +35,8 @@ func TestProxyHeaders(t *testing.T) {
 		{"trusted, one address", "10.0.0.0/8, 127.0.0.1", append(proxyHeader(), request...),
 			clientAddress.String()},
 		{"LOCAL", "127.0.0.1/32", append(wire.AppendProxyLocal(nil), request...), ""},
+		{"of no family", "127.0.0.1/32", append(append(append([]byte(nil), proxyHeader()[:13]...),
+			0, 0, 0), request...), ""},
 		{"untrusted, with a header", "10.0.0.0/8", append(proxyHeader(), request...), "-"},
 		{"untrusted, without", "10.0.0.0/8", request, ""},
 		{"no proxies, with a header", "", append(proxyHeader(), request...), "-"},

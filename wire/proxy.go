@@ -9,8 +9,8 @@ import (
 // Proxy is what a PROXY protocol header of version 2 says of a connection.
 type Proxy struct {
 	Source netip.AddrPort // The client's address.
-	// Local: the proxy itself has connected, to see whether the gateway is well. Source is empty,
-	// and the peer's own address holds.
+	// Local: the proxy itself has connected, to see whether the gateway is well, or does not say
+	// for whom it has. Source is empty, and the peer's own address holds.
 	Local bool
 }
 
@@ -31,6 +31,8 @@ const (
 	proxyLocal = 0x20
 	proxyProxy = 0x21
 
+	proxyUnspec = 0x00
+
 	proxyTCP4 = 0x11
 	proxyTCP6 = 0x21
 
@@ -40,8 +42,8 @@ const (
 
 // ParseProxy reads a PROXY protocol header of version 2 from the front of buf, which must begin
 // with one: whether a peer sends it is settled, never guessed (section 2). consumed is 0 with a nil
-// error while it has not all arrived. What follows the addresses, and the whole of a LOCAL header,
-// is skipped, and is no longer than bytesMax with the rest of the header.
+// error while it has not all arrived. What follows the addresses, and the whole of a header that is
+// LOCAL or of no family, is skipped, and is no longer than bytesMax with the rest of the header.
 func ParseProxy(buf []byte, bytesMax int) (p Proxy, consumed int, err error) {
 	if n := min(len(buf), len(proxySignature)); string(buf[:n]) != proxySignature[:n] {
 		return Proxy{}, 0, ErrProxySignature
@@ -52,11 +54,15 @@ func ParseProxy(buf []byte, bytesMax int) (p Proxy, consumed int, err error) {
 	head := buf[len(proxySignature):]
 	command, family := head[0], head[1]
 	length := int(binary.BigEndian.Uint16(head[2:]))
+	local := command == proxyLocal
 	least := 0
 	switch {
-	case command == proxyLocal:
+	case local:
 	case command != proxyProxy:
 		return Proxy{}, 0, ErrProxyCommand
+	case family == proxyUnspec:
+		// A receiver must take the real addresses of the connection (section 2.2).
+		local = true
 	case family == proxyTCP4:
 		least = proxyBytes4
 	case family == proxyTCP6:
@@ -71,7 +77,7 @@ func ParseProxy(buf []byte, bytesMax int) (p Proxy, consumed int, err error) {
 	if len(buf) < whole {
 		return Proxy{}, 0, nil
 	}
-	if command == proxyLocal {
+	if local {
 		return Proxy{Local: true}, whole, nil
 	}
 	return Proxy{Source: proxySource(family, buf[proxyFixed:])}, whole, nil

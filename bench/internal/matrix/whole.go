@@ -38,8 +38,8 @@ var whole = []Row{
 		Held:  "compared as a whole",
 	},
 	{
-		Fault: "a PROXY header from who is not trusted, of no family, of 65,535 octets, or none",
-		Then:  "closed; one that says LOCAL is taken as the proxy's own connection",
+		Fault: "a PROXY header from who is not trusted, of UDP, of 65,535 octets, or none",
+		Then:  "closed; one that is LOCAL or of no family is taken as the proxy's own connection",
 		By: []string{"node:TestProxyHeaders", "node:TestProxyHeaderComesInTime",
 			"node:TestProxiedAddressesAreLimited", "wire:TestParseProxy", "wire:FuzzProxy"},
 		Held: "within the 5 s of the handshake; 4,096 octets of it at most",
