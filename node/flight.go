@@ -62,7 +62,37 @@ func newFlight(log *slog.Logger, window tuning.Size, folder string) (*flight, er
 		return nil, fmt.Errorf("-flight: %w", err)
 	}
 	f.recorder = recorder
+	f.adopt()
 	return f, nil
+}
+
+// adopt takes the recordings that earlier processes have left in the folder, so that there are no
+// more of them for a node that starts again and again. NB: two nodes do not share a folder.
+func (f *flight) adopt() {
+	if f.folder == "" {
+		return
+	}
+	files, _ := filepath.Glob(filepath.Join(f.folder, "flight-*.trace")) // By name, and so by time.
+	for _, file := range files {
+		info, err := os.Lstat(file)
+		if err != nil || !info.Mode().IsRegular() {
+			continue
+		}
+		f.count++
+		f.kept = append(f.kept, recording{number: f.count, at: info.ModTime(),
+			size: int(info.Size()), file: file})
+	}
+	f.forget()
+}
+
+// forget makes room for the newest.
+func (f *flight) forget() {
+	for len(f.kept) > tuning.FlightsKept {
+		if oldest := f.kept[0]; oldest.file != "" {
+			_ = os.Remove(oldest.file)
+		}
+		f.kept = slices.Delete(f.kept, 0, 1)
+	}
 }
 
 // startFlight starts the recorder if there is to be one.
@@ -103,7 +133,7 @@ func (f *flight) due(now int64) bool {
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return f.count == 0 || now-f.written >= int64(tuning.FlightInterval)
+	return f.written == 0 || now-f.written >= int64(tuning.FlightInterval)
 }
 
 // record keeps what the recorder has.
@@ -135,12 +165,7 @@ func (f *flight) keep(now int64, write func(io.Writer) error) (number int, err e
 		one.data = nil
 	}
 	f.kept = append(f.kept, one)
-	if len(f.kept) > tuning.FlightsKept {
-		if oldest := f.kept[0]; oldest.file != "" {
-			_ = os.Remove(oldest.file)
-		}
-		f.kept = slices.Delete(f.kept, 0, 1)
-	}
+	f.forget()
 	return one.number, nil
 }
 

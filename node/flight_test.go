@@ -2,6 +2,7 @@ package node
 
 import (
 	"bytes"
+	"fmt"
 	"io"
 	"log/slog"
 	"os"
@@ -81,6 +82,39 @@ func TestRecordingsAreBounded(t *testing.T) {
 	})
 	if err != errFlightLong || len(f.list()) != tuning.FlightsKept {
 		t.Errorf("one that is too large: %v, %d are kept", err, len(f.list()))
+	}
+}
+
+// TestRecordingsAreBoundedOverStarts: a process takes what those before it have left, and nothing
+// else that is in the folder.
+func TestRecordingsAreBoundedOverStarts(t *testing.T) {
+	folder := t.TempDir()
+	other := filepath.Join(folder, "notes.txt")
+	if err := os.WriteFile(other, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for n := range tuning.FlightsKept + 2 {
+		name := fmt.Sprintf("flight-20260101T00000%d-1.trace", n)
+		if err := os.WriteFile(filepath.Join(folder, name), []byte{byte(n)}, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	f := &flight{folder: folder, log: slog.New(slog.DiscardHandler)}
+	f.adopt()
+	if _, err := f.keep(1, func(io.Writer) error { return nil }); err != nil {
+		t.Fatal(err)
+	}
+	files, _ := filepath.Glob(filepath.Join(folder, "flight-*"))
+	list := f.list()
+	if len(files) != tuning.FlightsKept || len(list) != tuning.FlightsKept {
+		t.Fatalf("%d files, %d recordings, want %d", len(files), len(list), tuning.FlightsKept)
+	}
+	var b bytes.Buffer
+	if err := f.write(&b, list[1].number); err != nil || b.String() != "\x05" {
+		t.Errorf("the newest of those that were left is %q: %v", b.String(), err)
+	}
+	if _, err := os.Stat(other); err != nil {
+		t.Error(err)
 	}
 }
 
