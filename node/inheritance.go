@@ -112,11 +112,15 @@ func (x *inheritance) suits(n *Node) error {
 
 // take takes everything over. It is called before any owner runs, and returns when this process is
 // to serve. After an error the other one goes on.
-func (x *inheritance) take(n *Node) error {
+func (x *inheritance) take(n *Node) (err error) {
 	x.node = n
 	defer closeFiles(x.gateway)
 	p := x.pipe
-	defer p.conn.Close()
+	defer func() {
+		if err != nil {
+			_ = p.conn.Close()
+		}
+	}()
 	if err := p.say(legacyPrepared, nil); err != nil {
 		return err
 	}
@@ -156,7 +160,16 @@ func (x *inheritance) take(n *Node) error {
 		n.log.Warn("the other process has ended before its time", "error", err)
 	}
 	p.part, x.guilds = nil, nil
+	go x.hearEnd()
 	return nil
+}
+
+// hearEnd drains when the other process was told to end while this one took over.
+func (x *inheritance) hearEnd() {
+	defer x.pipe.conn.Close()
+	if kind, _, err := x.pipe.next(); err == nil && kind == legacyDrain {
+		x.node.Drain()
+	}
 }
 
 func (x *inheritance) takePart(kind legacyPart, part []byte) error {

@@ -40,6 +40,9 @@ const (
 	legacyPrepared // it waits for what it is left
 	legacyTaken    // it has everything
 
+	// What the old one may still say when the other serves.
+	legacyDrain // it was told to end
+
 	legacyParts
 )
 

@@ -58,6 +58,15 @@ type Node struct {
 	// leaving is held by whoever ends what the node does: a drain, or a takeover.
 	leaving sync.Mutex
 
+	// Guarded by leaving: the process that has taken over.
+	heir *successor
+
+	// Guarded by parting: whether endAsked is closed, by Run when the node is to end, and whether
+	// the sessions have become another process's. Which comes first decides who ends.
+	parting  sync.Mutex
+	endAsked chan struct{}
+	parted   bool
+
 	drainOnce sync.Once
 	drainNow  chan struct{}
 	abort     chan struct{}
@@ -90,6 +99,7 @@ func New(cfg Config, log *slog.Logger) (*Node, error) {
 	n := &Node{
 		cfg: cfg, log: log, began: time.Now(), inherited: from, left: make(chan struct{}),
 		drained: make(chan struct{}), drainNow: make(chan struct{}), abort: make(chan struct{}),
+		endAsked: make(chan struct{}),
 	}
 	dir, err := n.openDirectory()
 	if err != nil {
@@ -265,7 +275,9 @@ func (n *Node) Run(ctx context.Context) error {
 
 	select {
 	case <-ctx.Done():
+		n.askEnd()
 	case <-n.drainNow:
+		n.askEnd()
 	case <-n.left:
 	case <-n.abort:
 		return nil
@@ -305,12 +317,14 @@ func (n *Node) prepare() (d *doors, wakes []chan struct{}, err error) {
 	return d, wakes, err
 }
 
-// end drains, or, when another process has taken over, sends everybody there.
+// end drains, or, when another process has taken over, sends everybody there, which drains itself
+// when that was asked of this one before.
 func (n *Node) end() {
 	n.leaving.Lock()
 	defer n.leaving.Unlock()
 	select {
 	case <-n.left:
+		n.bequeathEnd()
 		n.depart()
 	default:
 		n.drain()

@@ -64,6 +64,9 @@ import (
 // For a moment two processes have all of it, so a control group must have room for that; and a
 // container that lives as long as its first process is replaced by another, not restarted.
 //
+// A node that is told to end in the meantime gives the takeover up; when that is too late, and
+// before it has said that another process has taken over, it tells that one.
+//
 // A node of a cluster is not taken over from: others own what it knows (links, holds), and would
 // have to be told. It is restarted by SIGTERM, upon which its guilds go to other nodes as they are.
 
@@ -108,6 +111,9 @@ func (n *Node) HandOver(cmd *exec.Cmd) error {
 	if n.state.Load() != stateReady || doors == nil {
 		return fmt.Errorf("the node is %s", stateNames[n.state.Load()])
 	}
+	if n.isEndAsked() {
+		return errEndAsked
+	}
 	files, err := n.doorFiles(doors)
 	defer closeFiles(files)
 	if err != nil {
@@ -118,11 +124,17 @@ func (n *Node) HandOver(cmd *exec.Cmd) error {
 	if err != nil {
 		return err
 	}
+	over := make(chan struct{})
+	defer close(over)
+	go n.dropOnEnd(to, over)
 	if err = n.leaveAll(to, doors, files); err != nil {
 		to.kill()
+		if n.isEndAsked() && !errors.Is(err, errEndAsked) {
+			err = errors.Join(errEndAsked, err)
+		}
 		return err
 	}
-	_ = to.pipe.conn.Close()
+	n.heir = to
 	// A supervisor that knows this process only would end the other one with it.
 	if _, err := daemon.SdNotify(false, fmt.Sprintf("MAINPID=%d", cmd.Process.Pid)); err != nil {
 		n.log.Warn("the supervisor was not told of the process that has taken over", "error", err)

@@ -32,7 +32,7 @@ import (
 const restartVariable = "THRONG_TEST_RESTART"
 
 // spoilVariable has the process that takes over do wrong: "journal" has it be of another size,
-// "die" has it end when it has taken everything, "never" has it never be prepared.
+// "die" has it end when it has taken everything, "never" has it never be prepared; see also endingLog.
 const spoilVariable = "THRONG_TEST_SPOIL"
 
 // runRestartable says on standard output where its doors are, behind the number of the process.
@@ -54,10 +54,15 @@ func runRestartable() error {
 	if cfg.Inherits > 0 && os.Getenv(spoilVariable) == "die" {
 		log = slog.New(deadlyLog{listens})
 	}
+	endLog := &endingLog{Handler: listens, spoil: os.Getenv(spoilVariable)}
+	if strings.HasPrefix(endLog.spoil, "end") {
+		log = slog.New(endLog)
+	}
 	n, err := New(cfg, log)
 	if err != nil {
 		return err
 	}
+	endLog.node = n
 	n.core.limits.deadMilli, n.core.limits.lingerMilli = 3_600_000, 1000
 	go func() {
 		for a := range listens.addresses {
