@@ -26,6 +26,7 @@ type capped struct {
 	idle    []net.Conn             // longest first
 	waiting bool                   // a connection waits for a slot
 	silent  map[net.Conn]time.Time // since when those are there that have brought nothing yet
+	owing   map[net.Conn]time.Time // since when the node waits for those in a request, see owes
 }
 
 func listenCapped(address string, connections int) (*capped, error) {
@@ -38,7 +39,8 @@ func listenCapped(address string, connections int) (*capped, error) {
 
 func newCapped(l net.Listener, connections int) *capped {
 	return &capped{Listener: l, slots: make(chan struct{}, connections),
-		closed: make(chan struct{}), silent: map[net.Conn]time.Time{}}
+		closed: make(chan struct{}), silent: map[net.Conn]time.Time{},
+		owing: map[net.Conn]time.Time{}}
 }
 
 // Accept returns the next connection once there is a slot for it.
@@ -88,6 +90,10 @@ func (l *capped) follow(c net.Conn, s http.ConnState) {
 	} else {
 		delete(l.silent, c)
 	}
+	delete(l.owing, c)
+	if s == http.StateActive {
+		l.owing[c] = time.Now()
+	}
 	switch {
 	case s != http.StateIdle:
 	case l.waiting:
@@ -106,6 +112,30 @@ func (l *capped) closeSilent(span time.Duration) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for c, since := range l.silent {
+		if time.Since(since) > span {
+			_ = c.Close()
+		}
+	}
+}
+
+// owes notes whether it is for the client that a request goes on: its head or body has not all
+// come, or its answer, which is made, has not all been taken.
+func (l *capped) owes(c net.Conn, owes bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if delete(l.owing, c); owes {
+		l.owing[c] = time.Now()
+	}
+}
+
+// closeOwing closes connections whose clients have been waited for as long, behind began.
+func (l *capped) closeOwing(began time.Time, span time.Duration) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if time.Since(began) <= span {
+		return
+	}
+	for c, since := range l.owing {
 		if time.Since(since) > span {
 			_ = c.Close()
 		}

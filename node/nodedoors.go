@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"net/http"
@@ -33,9 +34,10 @@ type doors struct {
 	ending context.Context
 	end    context.CancelFunc
 
-	// Atomic: requests under way; the doors are shut by purpose.
-	requests atomic.Int64
-	shutting atomic.Bool
+	// Atomic: requests under way, of each door; the doors are shut by purpose.
+	clientRequests atomic.Int64
+	adminRequests  atomic.Int64
+	shutting       atomic.Bool
 
 	peer       net.Listener
 	config     api.Config
@@ -103,32 +105,70 @@ func (d *doors) equip(n *Node) {
 	c := d.config
 	c.Pages, c.Live = d.page.Pages(), d.page.Live
 	d.ending, d.end = context.WithCancel(context.Background())
-	forClients := api.NewServer(d.counted(api.Client(n, c)), c)
-	forAdmins := api.NewServer(d.counted(api.Admin(n, c)), c)
+	forClients := api.NewServer(d.counted(api.Client(n, c), d.client, &d.clientRequests), c)
+	forAdmins := api.NewServer(d.counted(api.Admin(n, c), d.admin, &d.adminRequests), c)
 	forClients.ConnState, forAdmins.ConnState = d.client.follow, d.admin.follow
+	forClients.ConnContext, forAdmins.ConnContext = withConn, withConn
 	d.servers = append([]*http.Server{forClients, forAdmins}, d.servers...)
 }
 
+// connKey is where a request's context has its connection.
+type connKey struct{}
+
+func withConn(ctx context.Context, c net.Conn) context.Context {
+	return context.WithValue(ctx, connKey{}, c)
+}
+
 // counted counts the requests that a door is at, and ends those that only read when the door wants
-// to be shut: some are streams without an end.
-func (d *doors) counted(door http.Handler) http.Handler {
+// to be shut: some are streams without an end. It notes for which the node waits: a client's until
+// its body has come, a backend's, whose body may be long and is work in itself, until it is read.
+func (d *doors) counted(door http.Handler, at *capped, requests *atomic.Int64) http.Handler {
+	ending, forClients := d.ending, at == d.client // Of these servers; the next have their own.
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		d.requests.Add(1)
-		defer d.requests.Add(-1)
+		requests.Add(1)
+		defer requests.Add(-1)
+		ctx, cancel := context.WithCancel(r.Context())
+		defer cancel()
+		conn, _ := ctx.Value(connKey{}).(net.Conn)
 		if r.Method == http.MethodGet || r.Method == http.MethodHead {
-			ctx, cancel := context.WithCancel(r.Context())
-			defer cancel()
-			defer context.AfterFunc(d.ending, cancel)()
-			r = r.WithContext(ctx)
+			defer context.AfterFunc(ending, cancel)()
 		}
+		// NB: a copy, since the server looks at the body of its own.
+		r = r.WithContext(ctx)
+		if forClients && r.ContentLength != 0 {
+			r.Body = &owedBody{ReadCloser: r.Body, left: r.ContentLength,
+				come: func() { at.owes(conn, false) }}
+		} else {
+			at.owes(conn, false)
+		}
+		defer at.owes(conn, true)
 		door.ServeHTTP(w, r)
 	})
+}
+
+// owedBody is a body that says when it has all come.
+type owedBody struct {
+	io.ReadCloser
+	left int64 // below 0: nobody has said how long it is
+	come func()
+}
+
+func (b *owedBody) Read(p []byte) (int, error) {
+	n, err := b.ReadCloser.Read(p)
+	known := b.left > 0
+	b.left -= int64(n)
+	if err == io.EOF || known && b.left <= 0 {
+		b.come()
+	}
+	return n, err
 }
 
 var errRequests = errors.New("requests go on for too long")
 
 // shut closes the doors when all that they are at is answered. Requests that only read are told to
-// end soon, and connections that bring no request are closed. After an error they are shut too.
+// end soon, and connections that bring no request, or only a part of one, are closed. A client may
+// hold it up for a while and never makes it fail; a backend's writes do, and go on then. After an
+// error the doors are shut too.
 //
 // NB: http.Server's own Shutdown drops a request without an answer that arrives after it has begun,
 // on a connection from before. So here it is a server that keeps no connection.
@@ -139,20 +179,38 @@ func (d *doors) shut() error {
 	}
 	for _, s := range d.servers {
 		s.SetKeepAlivesEnabled(false)
-		defer s.Close()
 	}
 	d.serving.Wait() // So that what has been accepted is counted.
 	defer time.AfterFunc(tuning.TakeoverReadsTimeout, d.end).Stop()
-	end := time.Now().Add(tuning.TakeoverRequestsTimeout)
-	for d.client.open()+d.admin.open() > 0 || d.requests.Load() > 0 {
-		d.client.closeSilent(tuning.TakeoverSilentTimeout)
-		d.admin.closeSilent(tuning.TakeoverSilentTimeout)
-		if time.Sleep(stillPause); time.Now().After(end) {
+	began := time.Now()
+	for d.busy() {
+		for _, l := range []*capped{d.client, d.admin} {
+			l.closeSilent(tuning.TakeoverSilentTimeout)
+			l.closeOwing(began, tuning.TakeoverOwingTimeout)
+		}
+		span := time.Since(began)
+		if span > tuning.TakeoverRequestsTimeout {
+			_ = d.servers[0].Close()
+		}
+		// What a client's request is at ends when its connection does.
+		if span > tuning.TakeoverRequestsTimeout+tuning.TakeoverOwingTimeout ||
+			span > tuning.TakeoverRequestsTimeout && d.adminBusy() {
 			return errRequests
 		}
+		time.Sleep(stillPause)
+	}
+	for _, s := range d.servers {
+		_ = s.Close()
 	}
 	return nil
 }
+
+// busy says whether a connection is open, or a request under way.
+func (d *doors) busy() bool {
+	return d.client.open() > 0 || d.clientRequests.Load() > 0 || d.adminBusy()
+}
+
+func (d *doors) adminBusy() bool { return d.admin.open() > 0 || d.adminRequests.Load() > 0 }
 
 // open opens the doors that were shut, by duplicates of their listeners: of client and admin.
 func (d *doors) open(n *Node, files []*os.File) error {

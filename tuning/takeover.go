@@ -8,12 +8,16 @@ const (
 	// TakeoverStartTimeout is for the new process to read its flags and to open what it is given.
 	TakeoverStartTimeout = 30 * time.Second
 
-	// TakeoverRequestsTimeout is for requests under way, which are not cut; those that only read,
-	// among them streams without an end, are told to end after TakeoverReadsTimeout. A connection
-	// that has brought nothing for TakeoverSilentTimeout is closed.
+	// TakeoverRequestsTimeout is for requests under way, which are not cut: a backend's writes that
+	// go on for longer make the takeover fail. Those that only read, among them streams without an
+	// end, are told to end after TakeoverReadsTimeout. A connection that has brought nothing for
+	// TakeoverSilentTimeout is closed, and one whose client has not brought the rest of its
+	// request, or not taken its answer, for TakeoverOwingTimeout: else strangers could forbid a
+	// restart.
 	TakeoverRequestsTimeout = 5 * time.Second
 	TakeoverReadsTimeout    = 250 * time.Millisecond
 	TakeoverSilentTimeout   = time.Second
+	TakeoverOwingTimeout    = time.Second
 
 	// TakeoverStillTimeout is for what is under way in the node to come to its end: joins of guilds
 	// that are being read, writes to a slow disk. At half of it answers that are not, to clients

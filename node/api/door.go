@@ -6,6 +6,7 @@ import (
 	"io"
 	"log/slog"
 	"math"
+	"net"
 	"net/http"
 	"os"
 	"runtime/debug"
@@ -151,7 +152,7 @@ func (d *door) refusal(r *http.Request, err error) *Error {
 		return &Error{Status: http.StatusRequestTimeout, Message: "the body did not arrive in time"}
 	case errors.Is(err, io.ErrUnexpectedEOF):
 		return Invalid("", "the body ended before its announced length")
-	case errors.Is(err, context.Canceled):
+	case errors.Is(err, context.Canceled), errors.Is(err, net.ErrClosed):
 		return Unavailable(time.Second, "the request was cancelled")
 	case errors.Is(err, context.DeadlineExceeded):
 		return Unavailable(time.Second, "the node did not answer in time")
