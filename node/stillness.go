@@ -8,6 +8,7 @@ import (
 	"github.com/panjf2000/gnet/v2/pkg/queue"
 
 	"throng/fanout"
+	"throng/tuning"
 )
 
 // stillness is a node in which nothing is under way: every message has been handled, and what came
@@ -55,7 +56,7 @@ func (n *Node) standStill(patience time.Duration) (*stillness, error) {
 		}
 	}
 	for {
-		insist := time.Since(began) > patience/2
+		insist := time.Since(began) > tuning.TakeoverAnswersTimeout
 		still, err := t.settle(insist, end)
 		if still {
 			return t, nil
@@ -148,9 +149,7 @@ func (t *stillness) step(insist bool) (rest bool, err error) {
 	rest = true
 	for _, s := range t.loops {
 		err := s.do(func(d *driver) error {
-			if insist {
-				d.loop.giveUpStreams()
-			}
+			d.loop.giveUpStreams(insist)
 			rest = rest && d.loop.rests()
 			d.guard(nil, d.loop.pass)
 			rest = rest && d.loop.rests()
@@ -170,11 +169,12 @@ func (l *loop) rests() bool {
 		l.joining == 0 && l.making == 0 && len(l.streams) == 0
 }
 
-// giveUpStreams ends sessions whose requests for members are not answered yet: what is left of an
-// answer cannot be carried elsewhere, and they are not to be short of it in silence.
-func (l *loop) giveUpStreams() {
+// giveUpStreams ends sessions whose requests for members will not be answered, for their clients
+// are away, or all that are not answered yet: what is left of an answer cannot be carried
+// elsewhere, and they are not to be short of it in silence.
+func (l *loop) giveUpStreams(all bool) {
 	for _, m := range l.streams {
-		if s := l.session(m.to); s != nil && !s.broken {
+		if s := l.session(m.to); s != nil && !s.broken && (all || s.socket == nil) {
 			l.endSession(s, NodeDraining)
 		}
 	}

@@ -74,6 +74,12 @@ import (
 // it inherits, from descriptor 3 on.
 const TakeoverVariable = "THRONG_TAKEOVER"
 
+// takeoverJournalMax: a journal and what is known of it go as one part.
+const takeoverJournalMax = tuning.TakeoverPartBytesMax / 2
+
+var errTakeoverJournal = fmt.Errorf("-journal: one of more than %v cannot be handed over; restart "+
+	"the node with SIGTERM", tuning.Size(takeoverJournalMax))
+
 var errTakeoverCluster = errors.New("a node of a cluster is restarted with SIGTERM, upon which " +
 	"others have its guilds")
 
@@ -104,6 +110,9 @@ func (n *Node) Restart(args []string, out, errs io.Writer) {
 func (n *Node) HandOver(cmd *exec.Cmd) error {
 	if n.cfg.many() {
 		return errTakeoverCluster
+	}
+	if n.cfg.Journal > takeoverJournalMax {
+		return errTakeoverJournal
 	}
 	n.leaving.Lock()
 	defer n.leaving.Unlock()

@@ -1,6 +1,7 @@
 package node
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -82,4 +83,50 @@ func TestBackendsWriteIsNotCut(t *testing.T) {
 		t.Errorf("got %q, %v", in[:size], err)
 	}
 	n.waitReady()
+}
+
+// TestAnswersToWhoIsAwayAreGivenUp: nobody else waits for one whose client is away, and others have
+// their time.
+func TestAnswersToWhoIsAwayAreGivenUp(t *testing.T) {
+	t.Parallel()
+	r, slow, other := answersRig(t, 3_600_000)
+	slow.send(8, `{"guild_id":"100","query":"","limit":0}`)
+	open := func() (streams int) {
+		r.onLoop(slow.home(), func(l *loop) { streams = len(l.streams) })
+		return streams
+	}
+	r.until("its answer waits", func() bool { return open() == 1 })
+	there := func(c *wsClient) (is bool) {
+		r.onLoop(c.home(), func(l *loop) {
+			l.giveUpStreams(false)
+			id, _ := parseSessionID(c.session)
+			is = l.byID(id) != nil
+		})
+		return is
+	}
+	if !there(slow) {
+		t.Error("a client that reads slowly has no time")
+	}
+	slow.conn.Close()
+	r.until("it is away", func() (away bool) {
+		r.onLoop(slow.home(), func(l *loop) {
+			id, _ := parseSessionID(slow.session)
+			s := l.byID(id)
+			away = s != nil && s.socket == nil
+		})
+		return away
+	})
+	if there(slow) || open() > 0 {
+		t.Error("the answer to a client that is away is waited for")
+	}
+	if !there(other) {
+		t.Error("another session has ended")
+	}
+}
+
+func TestHugeJournalIsNotHandedOver(t *testing.T) {
+	n := &Node{cfg: Config{Journal: takeoverJournalMax + 1}}
+	if err := n.HandOver(nil); !errors.Is(err, errTakeoverJournal) {
+		t.Errorf("got %v", err)
+	}
 }

@@ -20,9 +20,11 @@ const (
 	TakeoverOwingTimeout    = time.Second
 
 	// TakeoverStillTimeout is for what is under way in the node to come to its end: joins of guilds
-	// that are being read, writes to a slow disk. At half of it answers that are not, to clients
-	// that read a list of members slowly, are given up with their sessions.
-	TakeoverStillTimeout = 10 * time.Second
+	// that are being read, writes to a slow disk. After TakeoverAnswersTimeout answers that are
+	// not, to clients that read a list of members slowly, are given up with their sessions: all
+	// others are served nothing meanwhile.
+	TakeoverStillTimeout   = 10 * time.Second
+	TakeoverAnswersTimeout = time.Second
 
 	// TakeoverMoveTimeout is for all sessions and guilds to be where they go: twenty times what a
 	// million sessions take.

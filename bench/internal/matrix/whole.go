@@ -63,8 +63,8 @@ var whole = []Row{
 	{
 		Fault: "a producer that is faster than the node",
 		Then: "429 for a guild that is behind and for too many users, 503 for too many requests " +
-			"at once; by NATS the answer says the same, and what is not read waits in its client, " +
-			"which drops and says so at its own limit",
+			"at once; by NATS the answer says the same, and what is not read waits in its " +
+			"client, which drops and says so at its own limit",
 		By: []string{"node:TestFloodOfOneGuildIsHeldBack",
 			"node/api:TestRequestsInFlightAreBounded",
 			"node:TestWhoPutsTooManyUsersIsHeldBack"},
