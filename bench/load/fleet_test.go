@@ -101,6 +101,12 @@ func TestFleetGoesElsewhere(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer f.Stop()
+	// The client may know of an upgrade before its handler goes on.
+	f.run.until(t.Context(), 10*time.Second, func() bool {
+		mu.Lock()
+		defer mu.Unlock()
+		return len(open) == connections
+	})
 	mu.Lock()
 	for _, c := range open {
 		_ = c.CloseNow()
