@@ -74,8 +74,8 @@ import (
 // it inherits, from descriptor 3 on.
 const TakeoverVariable = "THRONG_TAKEOVER"
 
-// takeoverJournalMax: a journal and what is known of it go as one part.
-const takeoverJournalMax = tuning.TakeoverPartBytesMax / 2
+// takeoverJournalMax: a loop's journal goes in three parts, the largest of which is half of it.
+const takeoverJournalMax = tuning.TakeoverPartBytesMax
 
 var errTakeoverJournal = fmt.Errorf("-journal: one of more than %v cannot be handed over; restart "+
 	"the node with SIGTERM", tuning.Size(takeoverJournalMax))
