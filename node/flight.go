@@ -46,14 +46,12 @@ type recording struct {
 
 // newFlight starts the recorder, unless window is 0.
 func newFlight(log *slog.Logger, window tuning.Size, folder string) (*flight, error) {
-	f := &flight{log: log, folder: folder}
 	if window == 0 {
-		return f, nil
+		return &flight{log: log, folder: folder}, nil
 	}
-	if folder != "" {
-		if err := os.MkdirAll(folder, 0o700); err != nil {
-			return nil, fmt.Errorf("-flight-folder: %w", err)
-		}
+	f, err := openFlights(log, folder)
+	if err != nil {
+		return nil, err
 	}
 	recorder := trace.NewFlightRecorder(trace.FlightRecorderConfig{
 		MinAge: tuning.FlightAge, MaxBytes: uint64(window),
@@ -62,6 +60,18 @@ func newFlight(log *slog.Logger, window tuning.Size, folder string) (*flight, er
 		return nil, fmt.Errorf("-flight: %w", err)
 	}
 	f.recorder = recorder
+	return f, nil
+}
+
+// openFlights has the recordings that are in the folder, "" for memory, and no recorder.
+func openFlights(log *slog.Logger, folder string) (*flight, error) {
+	f := &flight{log: log, folder: folder}
+	if folder == "" {
+		return f, nil
+	}
+	if err := os.MkdirAll(folder, 0o700); err != nil {
+		return nil, fmt.Errorf("-flight-folder: %w", err)
+	}
 	f.adopt()
 	return f, nil
 }
@@ -69,9 +79,6 @@ func newFlight(log *slog.Logger, window tuning.Size, folder string) (*flight, er
 // adopt takes the recordings that earlier processes have left in the folder, so that there are no
 // more of them for a node that starts again and again. NB: two nodes do not share a folder.
 func (f *flight) adopt() {
-	if f.folder == "" {
-		return
-	}
 	files, _ := filepath.Glob(filepath.Join(f.folder, "flight-*.trace")) // By name, and so by time.
 	for _, file := range files {
 		info, err := os.Lstat(file)

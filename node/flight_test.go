@@ -99,8 +99,10 @@ func TestRecordingsAreBoundedOverStarts(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	f := &flight{folder: folder, log: slog.New(slog.DiscardHandler)}
-	f.adopt()
+	f, err := openFlights(slog.New(slog.DiscardHandler), folder)
+	if err != nil {
+		t.Fatal(err)
+	}
 	if _, err := f.keep(1, func(io.Writer) error { return nil }); err != nil {
 		t.Fatal(err)
 	}
